@@ -1,0 +1,227 @@
+//! What travels over a link: plain data and opaque handles. Not for what happens to it (crate `stages`).
+
+use std::any::Any;
+use std::sync::Arc;
+
+use crate::time::Timestamp;
+
+/// One message on a link.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    /// Counts from 0 in the stage that made the packet.
+    pub seq: u64,
+    /// When the thing that it tells of happened at the source (a frame: when it was captured).
+    pub pts: Timestamp,
+    /// The turn that it belongs to; packets of an older turn than the current one are dropped at every hop.
+    pub turn: u64,
+    pub body: Body,
+}
+
+/// The kinds of packet; a port accepts or makes one or more of them, see [`PacketKind`].
+#[derive(Clone, Debug)]
+pub enum Body {
+    Frame(Frame),
+    Features(Features),
+    Audio(Audio),
+    Speech(Speech),
+    Prompt(Prompt),
+    Tokens(Tokens),
+    Text(Text),
+    Event(Event),
+    Metric(Metric),
+}
+
+/// The kind of a [`Body`], for the types of ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PacketKind {
+    Frame,
+    Features,
+    Audio,
+    Speech,
+    Prompt,
+    Tokens,
+    Text,
+    Event,
+    Metric,
+}
+
+impl Body {
+    pub fn kind(&self) -> PacketKind {
+        match self {
+            Body::Frame(_) => PacketKind::Frame,
+            Body::Features(_) => PacketKind::Features,
+            Body::Audio(_) => PacketKind::Audio,
+            Body::Speech(_) => PacketKind::Speech,
+            Body::Prompt(_) => PacketKind::Prompt,
+            Body::Tokens(_) => PacketKind::Tokens,
+            Body::Text(_) => PacketKind::Text,
+            Body::Event(_) => PacketKind::Event,
+            Body::Metric(_) => PacketKind::Metric,
+        }
+    }
+}
+
+/// Which picture something is about: carried from capture to the words, so that a sink can name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameRef {
+    /// The source's own number of the frame, from 0 (before any drop).
+    pub index: u64,
+    /// The file stem, the window's title, … ; empty if there is none.
+    pub label: Arc<str>,
+    pub pts: Timestamp,
+}
+
+/// A picture on the CPU.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub about: FrameRef,
+    pub width: u32,
+    pub height: u32,
+    /// `[height, width, 3]` u8, sRGB.
+    pub rgb: Arc<[u8]>,
+    /// Which tiles differ from the last frame that went on; `None` before `vision.changes`, or for a first frame.
+    pub changed: Option<Arc<ChangedTiles>>,
+}
+
+/// Tiles of `tile × tile` pixels in raster order; the last row and column may be cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedTiles {
+    pub tile: u32,
+    pub columns: u32,
+    pub rows: u32,
+    pub changed: Vec<bool>,
+}
+
+/// The embeddings of a picture, or of a pair of frames, as they lie on an engine.
+#[derive(Clone, Debug)]
+pub struct Features {
+    /// The picture, or the later one of a pair.
+    pub about: FrameRef,
+    /// The earlier frame of a pair (then this is a video of two frames), or `None` for a picture.
+    pub before: Option<FrameRef>,
+    /// Patches: time (always 1), rows, columns; `rows * columns / 4` tokens.
+    pub grid_thw: [u32; 3],
+    /// What the engine knows it by; dropping the last clone frees it there.
+    pub handle: Arc<dyn Any + Send + Sync>,
+}
+
+/// Samples as they come from a microphone or go to a speaker.
+#[derive(Clone, Debug)]
+pub struct Audio {
+    pub rate_hz: u32,
+    /// Mono, −1 … 1.
+    pub samples: Arc<[f32]>,
+}
+
+/// A finished utterance.
+#[derive(Clone, Debug)]
+pub struct Speech {
+    pub rate_hz: u32,
+    pub samples: Arc<[f32]>,
+}
+
+/// A conversation for the model to continue.
+#[derive(Clone, Debug)]
+pub struct Prompt {
+    pub messages: Vec<Message>,
+    /// The picture that the answer will be about, if any.
+    pub about: Option<FrameRef>,
+    /// Upper bound of the answer, thinking included.
+    pub max_new_tokens: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub role: Role,
+    pub parts: Vec<Part>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    System,
+    User,
+    Assistant,
+}
+
+#[derive(Clone, Debug)]
+pub enum Part {
+    Text(String),
+    Image(Features),
+    /// Pairs of frames in order, each with its time in seconds in the source.
+    Video(Vec<(f64, Features)>),
+}
+
+/// Token ids: a prompt on its way to the model, or a piece of its answer.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    pub ids: Arc<[u32]>,
+    pub about: Option<FrameRef>,
+    pub role: TokensRole,
+}
+
+#[derive(Clone, Debug)]
+pub enum TokensRole {
+    Prompt {
+        /// In order of appearance: the first pad token that each picture's (or frame pair's) features replace, and the features.
+        media: Vec<(usize, Features)>,
+        max_new_tokens: u32,
+        /// The template ended inside a thought (`<think>\n`), so the answer starts there.
+        thinking: bool,
+    },
+    /// Ids that were sampled since the last packet of this answer.
+    Answer {
+        /// Natural logarithms of the probabilities of `ids`, as sampled.
+        logprobs: Arc<[f32]>,
+        /// Set on the last packet of the answer.
+        finished: Option<Finish>,
+        thinking: bool,
+    },
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// A stop token.
+    Stop,
+    /// `max_new_tokens`, or the end of the context.
+    Length,
+    Cancelled,
+}
+
+/// Words.
+#[derive(Clone, Debug)]
+pub struct Text {
+    /// What was added since the last packet of this answer.
+    pub delta: String,
+    /// All of it so far.
+    pub text: String,
+    pub about: Option<FrameRef>,
+    /// A thought, not part of the answer.
+    pub thought: bool,
+    /// Set on the last packet of the answer.
+    pub finished: Option<Finish>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum Event {
+    /// A stage works on something long.
+    Progress { stage: String, what: String, done: u64, total: u64 },
+    /// A stage lost work but the graph goes on.
+    Warning { stage: String, message: String },
+    StageFailed { stage: String, message: String },
+    StageEnded { stage: String },
+}
+
+/// A number about a link or a stage.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Metric {
+    /// The link (`from -> to`) or stage.
+    pub of: String,
+    /// `depth`, `waited_us`, `dropped`, `sent`, `busy_us`, `tokens_per_s` …
+    pub name: &'static str,
+    pub value: f64,
+}
