@@ -1,0 +1,125 @@
+//! What plays recordings: the trait that the real GPU and the simulator share, and the state that decoding keeps there.
+
+#[cfg(feature = "wgpu")]
+pub mod wgpu;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::error::Result;
+use crate::recording::Recording;
+use crate::tensor::TensorId;
+
+/// What [`crate::plan::lower`] decides by, and what `doctor` prints.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adapter {
+    pub name: String,
+    pub driver: String,
+    /// `vulkan`, `metal`, `dx12`, `webgpu`, `sim`.
+    pub backend: String,
+    /// Draws on the CPU.
+    pub software: bool,
+    /// Largest range that one storage binding may cover.
+    pub max_binding_bytes: u64,
+    pub max_buffer_bytes: u64,
+    /// Workgroups a dimension.
+    pub max_workgroups: u32,
+    pub max_invocations: u32,
+    pub workgroup_memory_bytes: u32,
+    pub storage_buffers: u32,
+    pub shader_f16: bool,
+    /// Smallest and largest subgroup, if kernels may use them.
+    pub subgroups: Option<(u32, u32)>,
+    pub timestamps: bool,
+}
+
+/// A recording made ready to play.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PreparedId(pub u64);
+
+/// Bytes that arrive later. Does not borrow the engine: several reads may be under way.
+pub type ReadFuture = Pin<Box<dyn Future<Output = Result<Vec<u8>>>>>;
+
+/// Plays recordings. Calls are queued in order; nothing waits but the future of [`Engine::read`].
+/// An engine is owned by one actor on one thread.
+pub trait Engine: 'static {
+    fn adapter(&self) -> &Adapter;
+
+    /// Zeroed memory. `size_bytes` is rounded up to whole words; 0 gives one word.
+    ///
+    /// Errors: `OutOfMemory`, `AdapterTooSmall`, `DeviceLost`.
+    fn create(&mut self, name: &str, size_bytes: u64) -> Result<TensorId>;
+
+    /// Frees a tensor. What was queued before may still use it. Unknown ids are ignored.
+    fn release(&mut self, tensor: TensorId);
+
+    /// Writes `bytes` at `offset`, both multiples of 4, before everything that is queued later.
+    fn write(&mut self, tensor: TensorId, offset: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Copies within the engine; offsets and size are multiples of 4.
+    fn copy(
+        &mut self,
+        from: TensorId,
+        from_offset: u64,
+        to: TensorId,
+        to_offset: u64,
+        size_bytes: u64,
+    ) -> Result<()>;
+
+    /// What the tensor holds after all that is queued so far; offset and size are multiples of 4.
+    fn read(&mut self, tensor: TensorId, offset: u64, size_bytes: u64) -> ReadFuture;
+
+    /// Lowers a recording once: pipelines, temporaries and bind groups are made here, so that playing makes nothing.
+    fn prepare(&mut self, recording: Recording) -> Result<PreparedId>;
+
+    /// Frees what [`Engine::prepare`] made.
+    fn discard(&mut self, prepared: PreparedId);
+
+    /// How many slices (see [`Recording::slices`]) a prepared recording has; at least 1.
+    fn n_slices(&self, prepared: PreparedId) -> usize;
+
+    /// Queues one slice. Slices of different recordings may be played in turns: temporaries are not shared between
+    /// recordings that are cut.
+    fn play_slice(&mut self, prepared: PreparedId, slice: usize) -> Result<()>;
+
+    /// Queues a whole recording.
+    fn play(&mut self, prepared: PreparedId) -> Result<()> {
+        (0..self.n_slices(prepared)).try_for_each(|slice| self.play_slice(prepared, slice))
+    }
+
+    /// What a tap holds after all that is queued so far (f32 bytes). The recording must have been prepared with `keep_taps`.
+    fn read_tap(&mut self, prepared: PreparedId, name: &str) -> ReadFuture;
+
+    /// The plan of a prepared recording as text, a line a dispatch; for `-v` and tests.
+    fn describe(&self, prepared: PreparedId) -> String;
+
+    /// Bytes held now: tensors and temporaries.
+    fn memory_bytes(&self) -> u64;
+}
+
+/// A thought is not open.
+pub const NO_THOUGHT: u32 = u32::MAX;
+
+/// The state of the sequence that is being fed, as kernels read it. One storage buffer of u32 words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct State {
+    /// Tokens in the KV cache before this chunk or step.
+    pub kv_len: u32,
+    /// Tokens of this chunk or step; 0 turns a step into a no-op.
+    pub n_tokens: u32,
+    /// M-RoPE position of the next sampled token (all three axes).
+    pub position: u32,
+    pub done: u32,
+    /// Tokens sampled in this answer.
+    pub step: u32,
+    pub max_steps: u32,
+    pub seed: [u32; 2],
+    pub last_id: u32,
+    /// Thought tokens left before the thought is closed by force, or [`NO_THOUGHT`].
+    pub think_left: u32,
+    pub think_end: u32,
+    pub pad: u32,
+}

@@ -1,0 +1,1 @@
+//! The real GPU: plays plans as WGSL dispatches.
