@@ -1,1 +1,83 @@
-fn main() {}
+//! `cargo xtask …`: the jobs around the code. Each command has a file of its own; this one only picks.
+//!
+//! Deliberately light, so that it starts fast: no crate of the workspace is a dependency. What needs the engines
+//! (`golden`) is a program of package `tests` that xtask builds and runs.
+
+mod check;
+mod demo;
+mod golden;
+mod house;
+mod process;
+mod setup;
+mod test;
+mod vulkan;
+mod wasm;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const HELP: &str = "\
+usage: cargo xtask <command>
+
+  demo            set up what is missing, then narrate the bundled screen recording in the terminal
+                  (arguments after it go to `qwglm narrate`)
+  test            set up what is missing, then everything that must hold: check, all tests on a real or
+                  software GPU, goldens, the wasm build
+  check           what holds on each commit: fmt, clippy, house rules, unit tests, docs, wasm check
+  golden DIR…     compare every engine with golden folders; exit 1 when a value is out
+  setup           only the set-up
+  wasm            build the library crates for wasm32-unknown-unknown
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn dispatch(args: &[String]) -> Result<ExitCode> {
+    let Some((command, rest)) = args.split_first() else {
+        print!("{HELP}");
+        return Ok(ExitCode::from(2));
+    };
+    if matches!(command.as_str(), "help" | "-h" | "--help") {
+        print!("{HELP}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !matches!(command.as_str(), "demo" | "golden") && !rest.is_empty() {
+        bail!(Usage(format!(
+            "`{command}` takes no arguments, found `{}`",
+            rest.join(" ")
+        )));
+    }
+    match command.as_str() {
+        "demo" => demo::run(rest)?,
+        "test" => test::run()?,
+        "check" => check::run()?,
+        "golden" => return golden::run(rest),
+        "setup" => setup::run(setup::Need::Everything)?,
+        "wasm" => wasm::run(wasm::Mode::Build)?,
+        other => bail!(Usage(format!(
+            "no command `{other}`; `cargo xtask help` lists them"
+        ))),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The command line was wrong: exit code 2.
+#[derive(Debug)]
+struct Usage(String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}

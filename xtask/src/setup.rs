@@ -1,0 +1,206 @@
+//! Set-up: finds what a fresh machine lacks, installs it where it may, and otherwise says in one line what to do.
+//!
+//! Nothing that is there is installed again, and nothing is installed for later: each command says what it needs.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use crate::process::{self, find, output, status};
+use crate::vulkan;
+
+/// How much the command that asks needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// To narrate: a GPU, real or in software. Without one the simulator narrates, so this never fails.
+    Narrate,
+    /// To pass the tests: a GPU, `rustfmt` and `clippy`, and `ffmpeg` for the tests that read a video.
+    Everything,
+}
+
+/// Makes this machine ready for `need`; a line for each thing it does or that the user has to do.
+///
+/// Errors: something that `need` cannot do without is missing and cannot be installed from here.
+pub fn run(need: Need) -> Result<()> {
+    if need == Need::Everything {
+        components()?;
+    }
+    let packages = missing_packages(need);
+    let is_vulkan_missing = cfg!(target_os = "linux") && vulkan::missing().any();
+    let installed = packages.is_empty() || apt_install(&packages)?;
+    if !is_vulkan_missing || installed {
+        return Ok(());
+    }
+    match need {
+        Need::Narrate => eprintln!(
+            "set-up: going on without a Vulkan driver: the simulator narrates, more slowly"
+        ),
+        Need::Everything => {
+            bail!("the tests need a Vulkan driver, real or in software; see the line above")
+        }
+    }
+    Ok(())
+}
+
+/// Debian's names of what `need` lacks here; empty on systems that bring their graphics (Metal, DX12).
+fn missing_packages(need: Need) -> Vec<&'static str> {
+    let mut packages = Vec::new();
+    if cfg!(target_os = "linux") {
+        let missing = vulkan::missing();
+        packages.extend(missing.loader.then_some("libvulkan1"));
+        packages.extend(missing.driver.then_some("mesa-vulkan-drivers"));
+    }
+    if need == Need::Everything && find("ffmpeg").is_none() {
+        packages.push("ffmpeg");
+    }
+    packages
+}
+
+/// Sees to `rustfmt` and `clippy`, which rustup's minimal profile leaves out.
+pub fn components() -> Result<()> {
+    for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        let is_there = |()| output(process::cargo(subcommand).arg("--version")).is_some();
+        if is_there(()) {
+            continue;
+        }
+        eprintln!("set-up: rustup component add {component}");
+        let mut add = Command::new("rustup");
+        let added = process::succeeds_within(
+            add.args(["component", "add", component]),
+            Duration::from_secs(180),
+        );
+        if !added || !is_there(()) {
+            bail!(
+                "`cargo {subcommand}` is missing; install it with: rustup component add {component}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Installs Debian packages if we are root on a Debian; otherwise says the one line that does.
+///
+/// Returns whether they are installed now. Errors: `apt-get` failed.
+pub fn apt_install(packages: &[&str]) -> Result<bool> {
+    let names = packages.join(" ");
+    if find("apt-get").is_none() {
+        eprintln!(
+            "set-up: missing here; install with: {}",
+            elsewhere(packages)
+        );
+        return Ok(false);
+    }
+    if !is_root() {
+        eprintln!("set-up: missing here; install with: sudo apt-get install {names}");
+        return Ok(false);
+    }
+    eprintln!("set-up: apt-get install {names}");
+    let is_list_there = has_package_lists(Path::new("/var/lib/apt/lists"));
+    if is_list_there && apt(&[&["install"], packages].concat())? {
+        return Ok(true);
+    }
+    eprintln!("set-up: apt-get update");
+    if apt(&["update"])? && apt(&[&["install"], packages].concat())? {
+        return Ok(true);
+    }
+    bail!("apt-get could not install {names}; its messages are above")
+}
+
+/// Runs `apt-get`, quietly but for errors; whether it succeeded.
+fn apt(args: &[&str]) -> Result<bool> {
+    let mut command = Command::new("apt-get");
+    command
+        .args([
+            "-qq",
+            "-y",
+            "--no-install-recommends",
+            "-o",
+            "Dpkg::Use-Pty=0",
+        ])
+        .args(args);
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdout(std::process::Stdio::null());
+    Ok(status(&mut command)?.success())
+}
+
+/// Container images come without the lists that `install` needs.
+fn has_package_lists(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name())
+        .any(|name| name.to_string_lossy().contains("_Packages"))
+}
+
+fn is_root() -> bool {
+    output(Command::new("id").arg("-u")).is_some_and(|id| id == "0")
+}
+
+/// The line for a system that is no Debian.
+fn elsewhere(packages: &[&str]) -> String {
+    let managers = [
+        (
+            "dnf",
+            "sudo dnf install",
+            ["vulkan-loader", "mesa-vulkan-drivers", "ffmpeg-free"],
+        ),
+        (
+            "pacman",
+            "sudo pacman -S",
+            ["vulkan-icd-loader", "vulkan-swrast", "ffmpeg"],
+        ),
+        (
+            "zypper",
+            "sudo zypper install",
+            ["libvulkan1", "libvulkan_lvp", "ffmpeg"],
+        ),
+        (
+            "apk",
+            "sudo apk add",
+            ["vulkan-loader", "mesa-vulkan-swrast", "ffmpeg"],
+        ),
+        (
+            "brew",
+            "brew install",
+            ["vulkan-loader", "molten-vk", "ffmpeg"],
+        ),
+    ];
+    let found = managers
+        .iter()
+        .find(|(program, ..)| find(program).is_some());
+    let Some((_, install, names)) = found else {
+        return format!("your system's packages for {}", packages.join(", "));
+    };
+    let theirs = |package: &&str| match *package {
+        "libvulkan1" => names[0],
+        "mesa-vulkan-drivers" => names[1],
+        "ffmpeg" => names[2],
+        _ => "rustup", // all others are ways to a wasm target, which rustup brings elsewhere
+    };
+    format!(
+        "{install} {}",
+        packages.iter().map(theirs).collect::<Vec<_>>().join(" ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn package_lists_are_seen_by_name() {
+        let folder = std::env::temp_dir().join(format!("qwglm-xtask-lists-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        std::fs::write(folder.join("lock"), "").expect("a file in it");
+        assert!(!has_package_lists(&folder));
+        std::fs::write(
+            folder.join("mirror_dists_bookworm_main_binary-amd64_Packages.lz4"),
+            "",
+        )
+        .expect("another");
+        assert!(has_package_lists(&folder));
+        std::fs::remove_dir_all(&folder).expect("our own folder");
+    }
+}

@@ -1,0 +1,47 @@
+//! `cargo xtask test`: set-up, then everything that must hold. What `.ci/run` calls.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::process::{cargo, root, seconds, step};
+use crate::{check, golden, setup, wasm};
+
+/// Runs all checks and all tests; stops at the first step that fails.
+///
+/// A GPU test without an adapter fails here (`REQUIRE_GPU=1`) where elsewhere it says that it was skipped.
+pub fn run() -> Result<()> {
+    let start = Instant::now();
+    setup::run(setup::Need::Everything)?;
+    check::lint()?;
+    check::docs()?;
+    step(
+        "tests",
+        cargo("test --workspace --no-fail-fast").env("REQUIRE_GPU", "1"),
+    )?;
+    let folders = golden_folders();
+    if folders.is_empty() {
+        bail!("no golden folders under tests/golden");
+    }
+    if !golden::compare(&folders, &[])?.success() {
+        bail!("a golden value is out; the table is above");
+    }
+    wasm::run(wasm::Mode::Build)?;
+    eprintln!("── everything holds, after {}", seconds(start.elapsed()));
+    Ok(())
+}
+
+/// The golden folders in the tree, by name.
+fn golden_folders() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join("tests/golden"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut folders: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    folders
+}
