@@ -46,6 +46,23 @@ pub enum PacketKind {
     Metric,
 }
 
+impl PacketKind {
+    /// As it is written in messages: `frame`.
+    pub fn name(self) -> &'static str {
+        match self {
+            PacketKind::Frame => "frame",
+            PacketKind::Features => "features",
+            PacketKind::Audio => "audio",
+            PacketKind::Speech => "speech",
+            PacketKind::Prompt => "prompt",
+            PacketKind::Tokens => "tokens",
+            PacketKind::Text => "text",
+            PacketKind::Event => "event",
+            PacketKind::Metric => "metric",
+        }
+    }
+}
+
 impl Body {
     pub fn kind(&self) -> PacketKind {
         match self {
@@ -209,11 +226,24 @@ pub struct Text {
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
     /// A stage works on something long.
-    Progress { stage: String, what: String, done: u64, total: u64 },
+    Progress {
+        stage: String,
+        what: String,
+        done: u64,
+        total: u64,
+    },
     /// A stage lost work but the graph goes on.
-    Warning { stage: String, message: String },
-    StageFailed { stage: String, message: String },
-    StageEnded { stage: String },
+    Warning {
+        stage: String,
+        message: String,
+    },
+    StageFailed {
+        stage: String,
+        message: String,
+    },
+    StageEnded {
+        stage: String,
+    },
 }
 
 /// A number about a link or a stage.

@@ -1,0 +1,312 @@
+//! What a stage sees of the run: inputs, output, clock, turn, events, trace.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::{Either, join_all, select};
+
+use super::input::{Input, Links, Look};
+use crate::error::Closed;
+use crate::events::Reporter;
+use crate::link::Sender;
+use crate::packet::{Body, Packet, PacketKind};
+use crate::runtime::StageReport;
+use crate::time::{Clock, Timestamp};
+use crate::trace::{Span, TraceHandle};
+use crate::turn::{Stop, Turn};
+
+/// What a packet inherits from the one that it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    pub pts: Timestamp,
+    pub turn: u64,
+}
+
+impl Packet {
+    /// For the packets that answer this one.
+    pub fn stamp(&self) -> Stamp {
+        Stamp {
+            pts: self.pts,
+            turn: self.turn,
+        }
+    }
+}
+
+/// A link out of a stage; it carries those kinds of packet that its reader takes.
+pub(crate) struct OutputLink {
+    pub sender: Sender,
+    pub kinds: Vec<PacketKind>,
+}
+
+/// What a context is made of.
+pub(crate) struct ContextParts {
+    pub ports: Vec<String>,
+    pub inputs: Links,
+    pub outputs: Vec<OutputLink>,
+    pub is_source: bool,
+    pub clock: Clock,
+    pub turn: Turn,
+    pub stop: Stop,
+    pub reporter: Reporter,
+    pub trace: TraceHandle,
+    pub meter: Arc<StageMeter>,
+}
+
+/// A stage's side of the run. Dropping it closes the stage's inputs and outputs.
+pub struct Context {
+    parts: ContextParts,
+    seq: AtomicU64,
+}
+
+/// Counts what a stage does.
+#[derive(Default)]
+pub(crate) struct StageMeter {
+    pub received: AtomicU64,
+    pub sent: AtomicU64,
+    work: Mutex<Work>,
+}
+
+#[derive(Default)]
+struct Work {
+    busy: Duration,
+    since: Option<Timestamp>,
+    span: Option<Span>,
+}
+
+impl StageMeter {
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, now: Timestamp, span: Option<Span>) {
+        let mut work = self.lock();
+        work.since = Some(now);
+        if span.is_some() {
+            work.span = span;
+        }
+    }
+
+    /// The stage waits from now on; with `done` it is through with its packet.
+    fn pause(&self, now: Timestamp, done: bool) {
+        let mut work = self.lock();
+        if let Some(since) = work.since.take() {
+            work.busy += now.since(since);
+        }
+        let span = if done { work.span.take() } else { None };
+        drop(work);
+        drop(span);
+    }
+
+    pub fn report(&self, name: &str, type_name: &str, now: Timestamp) -> StageReport {
+        let work = self.lock();
+        StageReport {
+            name: name.to_owned(),
+            type_name: type_name.to_owned(),
+            received: self.received.load(Ordering::Relaxed),
+            sent: self.sent.load(Ordering::Relaxed),
+            busy: work.busy + work.since.map_or(Duration::ZERO, |since| now.since(since)),
+        }
+    }
+}
+
+impl Context {
+    pub(crate) fn new(parts: ContextParts) -> Self {
+        parts.meter.begin(parts.clock.now(), None);
+        Self {
+            parts,
+            seq: AtomicU64::new(0),
+        }
+    }
+
+    /// The stage's name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.parts.reporter.stage
+    }
+
+    // Inputs
+
+    /// The next packet from any input; `None` when all of them have ended.
+    pub async fn recv(&self) -> Option<Packet> {
+        self.recv_from(None).await.map(|(_, packet)| packet)
+    }
+
+    /// The next packet and the name of the input that it came from; `None` when all of them have ended.
+    pub async fn recv_any(&self) -> Option<(&str, Packet)> {
+        let (port, packet) = self.recv_from(None).await?;
+        Some((self.parts.ports[port].as_str(), packet))
+    }
+
+    /// The next packet from any input, if one lies there.
+    pub fn try_recv(&self) -> Option<Packet> {
+        self.try_recv_from(None).map(|(_, packet)| packet)
+    }
+
+    /// One of several inputs.
+    ///
+    /// # Panics
+    /// If the stage's factory declares no input of that name: a bug in the stage.
+    pub fn input(&self, name: &str) -> Input<'_> {
+        let port = self.parts.ports.iter().position(|port| port == name);
+        Input {
+            context: self,
+            port: port.unwrap_or_else(|| panic!("stage {} declares no input {name}", self.name())),
+        }
+    }
+
+    pub(crate) async fn recv_from(&self, port: Option<usize>) -> Option<(usize, Packet)> {
+        self.parts.meter.pause(self.now(), true);
+        let received = self.parts.inputs.recv(port).await;
+        self.received(received.as_ref().map(|(_, packet)| packet));
+        received
+    }
+
+    pub(crate) fn try_recv_from(&self, port: Option<usize>) -> Option<(usize, Packet)> {
+        let Look::Packet(port, packet) = self.parts.inputs.look(port) else {
+            return None;
+        };
+        self.parts.meter.pause(self.now(), true);
+        self.received(Some(&packet));
+        Some((port, packet))
+    }
+
+    fn received(&self, packet: Option<&Packet>) {
+        let span = packet.map(|packet| {
+            self.parts.meter.received.fetch_add(1, Ordering::Relaxed);
+            tracing::trace!(
+                stage = self.name(),
+                seq = packet.seq,
+                pts_ms = packet.pts.as_millis_f64(),
+                "packet"
+            );
+            self.span_of(packet)
+        });
+        self.parts.meter.begin(self.now(), span);
+    }
+
+    fn span_of(&self, packet: &Packet) -> Span {
+        match self.parts.trace.is_on() {
+            true => self.parts.trace.span(self.name().to_owned()).on(packet),
+            false => Span::default(),
+        }
+    }
+
+    // Output
+
+    /// Sends a packet to every stage that reads this one and takes its kind; waits where such a link is full and says `wait`.
+    /// A packet of an older turn is dropped, which is no error.
+    ///
+    /// Errors: [`Closed`] when every reader is gone, and to a source once the run stops. A stage then ends: `?` does it.
+    pub async fn send(&self, body: Body, stamp: Stamp) -> Result<(), Closed> {
+        if self.parts.is_source && self.is_stopping() {
+            return Err(Closed);
+        }
+        let kind = body.kind();
+        let Stamp { pts, turn } = stamp;
+        let packet = Packet {
+            seq: self.seq.fetch_add(1, Ordering::Relaxed),
+            pts,
+            turn,
+            body,
+        };
+        self.parts.meter.sent.fetch_add(1, Ordering::Relaxed);
+        if self.parts.outputs.is_empty() {
+            return Ok(());
+        }
+        self.parts.meter.pause(self.now(), false);
+        let readers = self
+            .parts
+            .outputs
+            .iter()
+            .filter(|output| output.kinds.contains(&kind));
+        let sends: Vec<_> = readers
+            .map(|output| output.sender.send(packet.clone()))
+            .collect();
+        drop(packet);
+        join_all(sends).await;
+        self.parts.meter.begin(self.now(), None);
+        if self
+            .parts
+            .outputs
+            .iter()
+            .all(|output| output.sender.is_closed())
+        {
+            Err(Closed)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether somebody reads packets of that kind: what nobody reads need not be made.
+    pub fn is_read(&self, kind: PacketKind) -> bool {
+        self.parts
+            .outputs
+            .iter()
+            .any(|output| output.kinds.contains(&kind) && !output.sender.is_closed())
+    }
+
+    /// For a packet that answers none: now, in the current turn.
+    pub fn stamp(&self) -> Stamp {
+        Stamp {
+            pts: self.now(),
+            turn: self.current_turn(),
+        }
+    }
+
+    // Turns
+
+    pub fn current_turn(&self) -> u64 {
+        self.parts.turn.current()
+    }
+
+    /// The run's turn: `next()`, `over(turn)`, `is_stale(turn)`. Clones go where the context cannot.
+    pub fn turn(&self) -> &Turn {
+        &self.parts.turn
+    }
+
+    // Time and the end
+
+    pub fn clock(&self) -> Clock {
+        self.parts.clock
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.parts.stop.is_asked()
+    }
+
+    /// Ends when the run stops. For sources: other stages end when their inputs have.
+    pub async fn stopping(&self) {
+        self.parts.stop.asked().await;
+    }
+
+    /// What `future` gives, or `None` if the run stops first.
+    pub async fn or_stop<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        match select(std::pin::pin!(self.stopping()), std::pin::pin!(future)).await {
+            Either::Left(((), _)) => None,
+            Either::Right((value, _)) => Some(value),
+        }
+    }
+
+    // What others see
+
+    /// Progress, warnings and metrics for the run's subscribers.
+    pub fn reporter(&self) -> &Reporter {
+        &self.parts.reporter
+    }
+
+    /// The stage's track. Each packet's stay in the stage is a slice there already.
+    pub fn trace(&self) -> &TraceHandle {
+        &self.parts.trace
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        self.parts.meter.pause(self.now(), true);
+    }
+}

@@ -1,0 +1,110 @@
+//! A stage's input: one or several links read as one. Not the links' bounds (`link.rs`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::link::{Receiver, Taken};
+use crate::packet::Packet;
+use crate::signal::Signal;
+use crate::turn::Stop;
+
+/// A link into a stage, as the stage reads it.
+pub(crate) struct InputLink {
+    pub port: usize,
+    pub receiver: Receiver,
+    /// It closes a cycle: it never ends by itself, so the stage does not wait for its end.
+    pub feedback: bool,
+}
+
+/// All links into a stage.
+pub(crate) struct Links {
+    links: Vec<InputLink>,
+    readable: Arc<Signal>,
+    stop: Stop,
+    /// Where the next look begins, so that no link starves the others.
+    next: AtomicUsize,
+}
+
+pub(crate) enum Look {
+    Packet(usize, Packet),
+    Nothing,
+    Ended,
+}
+
+impl Links {
+    pub fn new(links: Vec<InputLink>, readable: Arc<Signal>, stop: Stop) -> Self {
+        stop.register(readable.clone());
+        Self {
+            links,
+            readable,
+            stop,
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// What lies on the links into `port`, or into any port.
+    pub fn look(&self, port: Option<usize>) -> Look {
+        let n_links = self.links.len();
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let (mut forward_open, mut feedback_open) = (false, false);
+        for offset in 0..n_links {
+            let link = &self.links[(first.wrapping_add(offset)) % n_links];
+            if port.is_some_and(|port| port != link.port) {
+                continue;
+            }
+            match link.receiver.take() {
+                Taken::Packet(packet) => return Look::Packet(link.port, packet),
+                Taken::Nothing if link.feedback => feedback_open = true,
+                Taken::Nothing => forward_open = true,
+                Taken::Closed => {}
+            }
+        }
+        if forward_open || (feedback_open && !self.all_forward_ended()) {
+            Look::Nothing
+        } else {
+            Look::Ended
+        }
+    }
+
+    /// Whether nothing more can come but over feedback.
+    fn all_forward_ended(&self) -> bool {
+        let mut forward = self.links.iter().filter(|link| !link.feedback).peekable();
+        match forward.peek() {
+            Some(_) => forward.all(|link| link.receiver.is_ended()),
+            // A source with feedback.
+            None => self.stop.is_asked(),
+        }
+    }
+
+    pub async fn recv(&self, port: Option<usize>) -> Option<(usize, Packet)> {
+        let look = || match self.look(port) {
+            Look::Packet(port, packet) => Some(Some((port, packet))),
+            Look::Ended => Some(None),
+            Look::Nothing => None,
+        };
+        self.readable.until(look).await
+    }
+}
+
+/// One named input of a stage.
+pub struct Input<'a> {
+    pub(crate) context: &'a super::Context,
+    pub(crate) port: usize,
+}
+
+impl Input<'_> {
+    /// The next packet; `None` when every link into this input has ended. At once `None` if nothing is connected.
+    pub async fn recv(&self) -> Option<Packet> {
+        self.context
+            .recv_from(Some(self.port))
+            .await
+            .map(|(_, packet)| packet)
+    }
+
+    /// The next packet if one lies there.
+    pub fn try_recv(&self) -> Option<Packet> {
+        self.context
+            .try_recv_from(Some(self.port))
+            .map(|(_, packet)| packet)
+    }
+}

@@ -1,0 +1,296 @@
+//! Starting, stopping and joining a graph's stages. Not what they do (crate `stages`).
+
+mod report;
+mod supervisor;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+pub use report::{LinkReport, Report, StageReport};
+
+use crate::actor::{Context, ContextParts, InputLink, Links, OutputLink, StageMeter};
+use crate::error::{Cause, Error, StageError};
+use crate::events::{Events, Hub, Reporter};
+use crate::graph::Graph;
+use crate::link::{LinkMeter, LinkParts, link};
+use crate::registry::{BuildContext, Registry};
+use crate::signal::Signal;
+use crate::spawn::{self, Task};
+use crate::time::Clock;
+use crate::trace::Trace;
+use crate::turn::{Stop, Turn};
+use supervisor::{Running, Supervisor};
+
+/// What a run is started with.
+#[derive(Clone)]
+pub struct RunOptions {
+    /// The run's time. A trace must have the same.
+    pub clock: Clock,
+    pub trace: Trace,
+    /// How long stages may take to end after a stop or a failure; then they are aborted.
+    pub deadline: Duration,
+    /// How often the run's counters go to its subscribers as metrics; `None` is never.
+    pub metrics_every: Option<Duration>,
+}
+
+impl Default for RunOptions {
+    /// A clock that starts now, no trace, no metrics, 10 s to end.
+    fn default() -> Self {
+        Self {
+            clock: Clock::new(),
+            trace: Trace::off(),
+            deadline: Duration::from_secs(10),
+            metrics_every: None,
+        }
+    }
+}
+
+/// A graph at work. Dropping it stops the run but does not wait for its end.
+pub struct Run {
+    handle: RunHandle,
+    outcome: Task<Result<Report, Error>>,
+    first_events: Mutex<Option<Events>>,
+}
+
+/// Steers a run from elsewhere: a handler of Ctrl-C, a page. Clones steer the same run.
+#[derive(Clone)]
+pub struct RunHandle {
+    stop: Stop,
+    turn: Turn,
+    hub: Hub,
+    meters: Arc<Meters>,
+}
+
+/// Where the counters of a run are.
+struct Meters {
+    clock: Clock,
+    links: Vec<(String, crate::link::Bound, LinkMeter)>,
+    stages: Vec<(String, String, Arc<StageMeter>)>,
+}
+
+impl Run {
+    /// Builds all stages and starts them; natively inside a tokio runtime.
+    ///
+    /// Errors: [`Error::Build`] if a stage cannot be built, then none has started; [`Error::NoRuntime`].
+    pub fn start(graph: &Graph, registry: &Registry, options: RunOptions) -> Result<Self, Error> {
+        if !spawn::has_runtime() {
+            return Err(Error::NoRuntime);
+        }
+        let mut stages = Vec::new();
+        for spec in graph.stages() {
+            let context = BuildContext {
+                graph,
+                spec,
+                clock: options.clock,
+                trace: &options.trace,
+            };
+            let stage = registry.build(&context).map_err(|error| Error::Build {
+                stage: spec.name.clone(),
+                type_name: spec.type_name.clone(),
+                source: cause_of(error),
+            })?;
+            stages.push(stage);
+        }
+        let (handle, contexts) = wire(graph, registry, &options);
+        let first_events = handle.hub.subscribe();
+        tracing::info!(
+            pipeline = graph.name(),
+            n_stages = stages.len(),
+            "run started"
+        );
+        let running =
+            graph
+                .stages()
+                .iter()
+                .zip(stages)
+                .zip(contexts)
+                .map(|((spec, stage), context)| Running {
+                    name: spec.name.clone(),
+                    task: spawn::spawn(stage.run_boxed(context)),
+                });
+        let supervisor = Supervisor {
+            running: running.collect(),
+            handle: handle.clone(),
+            clock: options.clock,
+            deadline: options.deadline,
+            metrics_every: options.metrics_every,
+        };
+        let outcome = spawn::spawn(supervisor.run());
+        Ok(Self {
+            handle,
+            outcome,
+            first_events: Mutex::new(Some(first_events)),
+        })
+    }
+
+    pub fn handle(&self) -> &RunHandle {
+        &self.handle
+    }
+
+    /// Subscribes to events and metrics. The first subscription has what was told since the start, later ones what is told
+    /// from now on.
+    pub fn events(&self) -> Events {
+        let first = self
+            .first_events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        first.unwrap_or_else(|| self.handle.hub.subscribe())
+    }
+
+    /// Waits until all stages have ended by themselves or after a stop.
+    ///
+    /// Errors: [`Error::Stage`] or [`Error::Panic`] of the stage that failed first, after the others drained their links and
+    /// ended; [`Error::Deadline`] with the stages that did not.
+    pub async fn join(mut self) -> Result<Report, Error> {
+        let outcome = (&mut self.outcome).await;
+        match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => Err(Error::Panic {
+                stage: "the supervisor".to_owned(),
+                message: error.to_string(),
+            }),
+        }
+    }
+
+    /// Stops the sources, lets what is on its way arrive, and waits for the end.
+    ///
+    /// Errors: as [`Run::join`].
+    pub async fn stop(self) -> Result<Report, Error> {
+        self.handle.stop();
+        self.join().await
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.handle.stop();
+    }
+}
+
+impl RunHandle {
+    /// Asks the sources to end; the others end when all that is on its way has arrived. Does not wait.
+    pub fn stop(&self) {
+        self.stop.ask();
+    }
+
+    /// Cancels what is under way: see [`Turn::next`].
+    pub fn next_turn(&self) -> u64 {
+        self.turn.next()
+    }
+
+    pub fn turn(&self) -> &Turn {
+        &self.turn
+    }
+
+    /// Subscribes to what is told from now on.
+    pub fn events(&self) -> Events {
+        self.hub.subscribe()
+    }
+
+    /// The counters so far.
+    pub fn report(&self) -> Report {
+        let Meters {
+            clock,
+            links,
+            stages,
+        } = &*self.meters;
+        let now = clock.now();
+        let links = links.iter().map(|(name, bound, meter)| LinkReport {
+            name: name.clone(),
+            bound: *bound,
+            counters: meter.counters(),
+        });
+        let stages = stages
+            .iter()
+            .map(|(name, type_name, meter)| meter.report(name, type_name, now));
+        Report {
+            elapsed: now.0,
+            links: links.collect(),
+            stages: stages.collect(),
+        }
+    }
+}
+
+/// Makes the links and each stage's side of them.
+fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle, Vec<Context>) {
+    let (clock, turn, stop) = (options.clock, Turn::new(), Stop::default());
+    let hub = Hub::new(clock, turn.clone());
+    let n_stages = graph.stages().len();
+    let readable: Vec<Arc<Signal>> = (0..n_stages).map(|_| Arc::default()).collect();
+    let mut inputs: Vec<Vec<InputLink>> = (0..n_stages).map(|_| Vec::new()).collect();
+    let mut outputs: Vec<Vec<OutputLink>> = (0..n_stages).map(|_| Vec::new()).collect();
+    let mut meters = Meters {
+        clock,
+        links: Vec::new(),
+        stages: Vec::new(),
+    };
+    for spec in graph.links() {
+        let readable = readable[spec.to].clone();
+        let (sender, receiver) = link(LinkParts {
+            bound: spec.bound,
+            turn: turn.clone(),
+            clock,
+            readable,
+        });
+        meters
+            .links
+            .push((graph.link_name(spec), spec.bound, sender.meter()));
+        outputs[spec.from].push(OutputLink {
+            sender,
+            kinds: spec.kinds.clone(),
+        });
+        inputs[spec.to].push(InputLink {
+            port: spec.port,
+            receiver,
+            feedback: spec.feedback,
+        });
+    }
+    let mut contexts = Vec::new();
+    for (((spec, inputs), outputs), readable) in
+        graph.stages().iter().zip(inputs).zip(outputs).zip(readable)
+    {
+        let signature = registry
+            .factory(&spec.type_name)
+            .map(|factory| factory.signature.clone())
+            .unwrap_or_default();
+        let meter = Arc::new(StageMeter::default());
+        meters
+            .stages
+            .push((spec.name.clone(), spec.type_name.clone(), meter.clone()));
+        contexts.push(Context::new(ContextParts {
+            is_source: signature.is_source(),
+            ports: signature.inputs.into_iter().map(|port| port.name).collect(),
+            inputs: Links::new(inputs, readable, stop.clone()),
+            outputs,
+            clock,
+            turn: turn.clone(),
+            stop: stop.clone(),
+            reporter: Reporter {
+                stage: spec.name.as_str().into(),
+                hub: hub.clone(),
+            },
+            trace: options.trace.track(&spec.name),
+            meter,
+        }));
+    }
+    (
+        RunHandle {
+            stop,
+            turn,
+            hub,
+            meters: Arc::new(meters),
+        },
+        contexts,
+    )
+}
+
+fn cause_of(error: StageError) -> Cause {
+    match error {
+        StageError::Closed => Box::new(crate::error::Closed),
+        StageError::Failed(cause) => cause,
+    }
+}
+
+#[cfg(test)]
+mod tests;
