@@ -1,7 +1,17 @@
 //! Weights: what a checkpoint's matrices become on an engine. Reading them is `safetensors` and `source`, packing `quant`.
 
+pub mod checkpoint;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod loader;
+mod names;
+pub mod quant;
+pub mod safetensors;
 pub mod source;
+pub mod split;
 
+pub use self::checkpoint::Checkpoint;
+pub use self::loader::Loader;
 use crate::tensor::TensorId;
 
 /// How the values of a [`Weight`] are stored. Rows are padded with zeros to `k_padded`, a multiple of [`GROUP`].
