@@ -1,7 +1,7 @@
 //! What can go wrong between a checkpoint and a token.
 
 /// An error of crate `gpu`.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
     #[error("{op}: {operand} is {found}, expected {expected}")]
     Shape {
@@ -30,17 +30,9 @@ pub enum Error {
     #[error("{file}: {message}")]
     File { file: String, message: String },
     #[error("{file}: tensor {tensor}: {message}")]
-    Tensor {
-        file: String,
-        tensor: String,
-        message: String,
-    },
+    Tensor { file: String, tensor: String, message: String },
     #[error("{model}: tensor {tensor} is missing{hint}")]
-    MissingTensor {
-        model: String,
-        tensor: String,
-        hint: String,
-    },
+    MissingTensor { model: String, tensor: String, hint: String },
     #[error("{file}: {key} is {found}; supported: {supported}")]
     Unsupported {
         file: String,

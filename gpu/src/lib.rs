@@ -1,8 +1,11 @@
 //! Recordings, plans, WGSL kernels, weights, Qwen3-VL, and the engine's messages.
 //! No audio, no cameras, no configuration files.
 
+pub mod actor;
 pub mod engine;
 pub mod error;
+pub mod kv_cache;
+pub mod model;
 pub mod protocol;
 pub mod recording;
 pub mod sampler;

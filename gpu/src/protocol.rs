@@ -2,7 +2,6 @@
 //!
 //! A request carries its reply sender; dropping the receiver cancels it, and the actor looks between steps.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use async_channel::{Receiver, Sender, bounded};
 
 use crate::engine::Adapter;
 use crate::error::{Error, Result};
+use crate::model::qwen3_vl::features::FeatureTensors;
 use crate::sampler::Sampling;
 use crate::weights::source::Source;
 
@@ -98,7 +98,7 @@ pub struct FeatureHandle {
     pub model: ModelId,
     /// Patches: time (1), rows, columns.
     pub grid_thw: [u32; 3],
-    pub(crate) tensors: Arc<dyn Any + Send + Sync>,
+    pub(crate) tensors: Arc<FeatureTensors>,
 }
 
 impl fmt::Debug for FeatureHandle {
@@ -145,7 +145,10 @@ pub enum GenerateEvent {
         total: usize,
     },
     /// The ids sampled since the last event, and their log-probabilities.
-    Tokens { ids: Vec<u32>, logprobs: Vec<f32> },
+    Tokens {
+        ids: Vec<u32>,
+        logprobs: Vec<f32>,
+    },
     Finished {
         reason: FinishReason,
         stats: GenerateStats,
@@ -246,15 +249,11 @@ impl GpuHandle {
 
     /// Runs the vision tower over a picture or a pair of frames.
     pub async fn encode(&self, request: EncodeRequest) -> Result<FeatureHandle> {
-        self.ask(|reply| GpuRequest::Encode { request, reply })
-            .await
+        self.ask(|reply| GpuRequest::Encode { request, reply }).await
     }
 
     /// Answers a prompt. Drop the receiver to cancel.
-    pub async fn generate(
-        &self,
-        request: GenerateRequest,
-    ) -> Result<Receiver<Result<GenerateEvent>>> {
+    pub async fn generate(&self, request: GenerateRequest) -> Result<Receiver<Result<GenerateEvent>>> {
         let (reply, events) = bounded(64);
         self.requests
             .send(GpuRequest::Generate { request, reply })
@@ -293,10 +292,7 @@ impl GpuHandle {
 
     async fn ask<T>(&self, request: impl FnOnce(Sender<Result<T>>) -> GpuRequest) -> Result<T> {
         let (reply, answer) = bounded(1);
-        self.requests
-            .send(request(reply))
-            .await
-            .map_err(|_| Error::ActorGone)?;
+        self.requests.send(request(reply)).await.map_err(|_| Error::ActorGone)?;
         answer.recv().await.map_err(|_| Error::ActorGone)?
     }
 }

@@ -1,0 +1,4 @@
+//! Models: what they load, and the recordings of their forward passes. No adapter and no numbers here.
+
+pub mod ops;
+pub mod qwen3_vl;
