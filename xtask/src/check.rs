@@ -18,15 +18,11 @@ pub fn run() -> Result<()> {
 pub fn lint() -> Result<()> {
     step("format", &mut cargo("fmt --all --check"))?;
     house::run()?;
-    step(
-        "clippy",
-        &mut cargo("clippy --workspace --all-targets -- -D warnings"),
-    )
+    step("clippy", &mut cargo("clippy --workspace --all-targets -- -D warnings"))
 }
 
 /// The documentation of the library crates, whose links and examples must hold.
 pub fn docs() -> Result<()> {
-    let mut command =
-        cargo("doc --no-deps -p pipeline -p gpu -p sim -p stages --features gpu/wgpu");
+    let mut command = cargo("doc --no-deps -p pipeline -p gpu -p sim -p stages --features gpu/wgpu");
     step("docs", command.env("RUSTDOCFLAGS", "-D warnings"))
 }

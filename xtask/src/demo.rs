@@ -37,9 +37,7 @@ pub fn run(args: &[String]) -> Result<()> {
     ];
     eprintln!(
         "── {}",
-        phases
-            .map(|(name, time)| format!("{name} {}", seconds(time)))
-            .join(", ")
+        phases.map(|(name, time)| format!("{name} {}", seconds(time))).join(", ")
     );
     Ok(())
 }

@@ -14,11 +14,7 @@ const LINES_LIMIT: usize = 500;
 
 /// Looks at every tracked file; all faults are reported together.
 pub fn run() -> Result<()> {
-    let Some(list) = output(
-        Command::new("git")
-            .args(["ls-files", "-z"])
-            .current_dir(root()),
-    ) else {
+    let Some(list) = output(Command::new("git").args(["ls-files", "-z"]).current_dir(root())) else {
         eprintln!("── house rules: not looked at, since this is no git clone");
         return Ok(());
     };
@@ -51,9 +47,7 @@ pub fn run() -> Result<()> {
 fn rust_faults(path: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     if !text.starts_with("//!") {
-        faults.push(format!(
-            "{path}: does not say first, in `//!`, what it is for"
-        ));
+        faults.push(format!("{path}: does not say first, in `//!`, what it is for"));
     }
     let n_lines = text.lines().count();
     if n_lines > LINES_LIMIT {
@@ -62,11 +56,7 @@ fn rust_faults(path: &str, text: &str) -> Vec<String> {
         ));
     }
     let is_gpu = Path::new(path).starts_with("gpu");
-    if !is_gpu
-        && text
-            .lines()
-            .any(|line| line.trim_start().starts_with("unsafe "))
-    {
+    if !is_gpu && text.lines().any(|line| line.trim_start().starts_with("unsafe ")) {
         faults.push(format!("{path}: `unsafe` outside gpu"));
     }
     faults
@@ -87,11 +77,7 @@ mod tests {
             ("gpu/src/lib.rs", "//! May.\nunsafe fn f() {}\n", 0),
         ];
         for (path, text, expected) in cases {
-            assert_eq!(
-                rust_faults(path, text).len(),
-                expected,
-                "{path}: {text:.20}"
-            );
+            assert_eq!(rust_faults(path, text).len(), expected, "{path}: {text:.20}");
         }
     }
 }

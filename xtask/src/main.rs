@@ -51,10 +51,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if !matches!(command.as_str(), "demo" | "golden") && !rest.is_empty() {
-        bail!(Usage(format!(
-            "`{command}` takes no arguments, found `{}`",
-            rest.join(" ")
-        )));
+        bail!(Usage(format!("`{command}` takes no arguments, found `{}`", rest.join(" "))));
     }
     match command.as_str() {
         "demo" => demo::run(rest)?,
@@ -63,9 +60,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "golden" => return golden::run(rest),
         "setup" => setup::run(setup::Need::Everything)?,
         "wasm" => wasm::run(wasm::Mode::Build)?,
-        other => bail!(Usage(format!(
-            "no command `{other}`; `cargo xtask help` lists them"
-        ))),
+        other => bail!(Usage(format!("no command `{other}`; `cargo xtask help` lists them"))),
     }
     Ok(ExitCode::SUCCESS)
 }

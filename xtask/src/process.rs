@@ -46,28 +46,19 @@ pub fn step(name: &str, command: &mut Command) -> Result<()> {
 
 /// Runs `command` to its end, its output passed through.
 pub fn status(command: &mut Command) -> Result<ExitStatus> {
-    command
-        .status()
-        .with_context(|| format!("cannot run `{}`", line(command)))
+    command.status().with_context(|| format!("cannot run `{}`", line(command)))
 }
 
 /// What `command` prints on stdout, trimmed; `None` if it is not there or fails.
 pub fn output(command: &mut Command) -> Option<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())
 }
 
 /// Whether `command` ends well within `limit`; it is killed when it does not. Silent.
 pub fn succeeds_within(command: &mut Command, limit: Duration) -> bool {
-    let silent = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let Ok(mut child) = silent.spawn() else {
         return false;
     };

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::process::{self, find, output, status};
+use crate::process::{self, find, output};
 use crate::vulkan;
 
 /// How much the command that asks needs.
@@ -34,9 +34,7 @@ pub fn run(need: Need) -> Result<()> {
         return Ok(());
     }
     match need {
-        Need::Narrate => eprintln!(
-            "set-up: going on without a Vulkan driver: the simulator narrates, more slowly"
-        ),
+        Need::Narrate => eprintln!("set-up: going on without a Vulkan driver: the simulator narrates, more slowly"),
         Need::Everything => {
             bail!("the tests need a Vulkan driver, real or in software; see the line above")
         }
@@ -67,14 +65,9 @@ pub fn components() -> Result<()> {
         }
         eprintln!("set-up: rustup component add {component}");
         let mut add = Command::new("rustup");
-        let added = process::succeeds_within(
-            add.args(["component", "add", component]),
-            Duration::from_secs(180),
-        );
+        let added = process::succeeds_within(add.args(["component", "add", component]), Duration::from_secs(180));
         if !added || !is_there(()) {
-            bail!(
-                "`cargo {subcommand}` is missing; install it with: rustup component add {component}"
-            );
+            bail!("`cargo {subcommand}` is missing; install it with: rustup component add {component}");
         }
     }
     Ok(())
@@ -86,10 +79,7 @@ pub fn components() -> Result<()> {
 pub fn apt_install(packages: &[&str]) -> Result<bool> {
     let names = packages.join(" ");
     if find("apt-get").is_none() {
-        eprintln!(
-            "set-up: missing here; install with: {}",
-            elsewhere(packages)
-        );
+        eprintln!("set-up: missing here; install with: {}", elsewhere(packages));
         return Ok(false);
     }
     if !is_root() {
@@ -108,22 +98,20 @@ pub fn apt_install(packages: &[&str]) -> Result<bool> {
     bail!("apt-get could not install {names}; its messages are above")
 }
 
-/// Runs `apt-get`, quietly but for errors; whether it succeeded.
+/// Runs `apt-get` silently; what it says is printed only if it fails. Returns whether it succeeded.
 fn apt(args: &[&str]) -> Result<bool> {
     let mut command = Command::new("apt-get");
     command
-        .args([
-            "-qq",
-            "-y",
-            "--no-install-recommends",
-            "-o",
-            "Dpkg::Use-Pty=0",
-        ])
+        .args(["-qq", "-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0"])
         .args(args);
-    command
+    let output = command
         .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdout(std::process::Stdio::null());
-    Ok(status(&mut command)?.success())
+        .output()
+        .context("cannot run apt-get")?;
+    if !output.status.success() {
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(output.status.success())
 }
 
 /// Container images come without the lists that `install` needs.
@@ -146,30 +134,12 @@ fn elsewhere(packages: &[&str]) -> String {
             "sudo dnf install",
             ["vulkan-loader", "mesa-vulkan-drivers", "ffmpeg-free"],
         ),
-        (
-            "pacman",
-            "sudo pacman -S",
-            ["vulkan-icd-loader", "vulkan-swrast", "ffmpeg"],
-        ),
-        (
-            "zypper",
-            "sudo zypper install",
-            ["libvulkan1", "libvulkan_lvp", "ffmpeg"],
-        ),
-        (
-            "apk",
-            "sudo apk add",
-            ["vulkan-loader", "mesa-vulkan-swrast", "ffmpeg"],
-        ),
-        (
-            "brew",
-            "brew install",
-            ["vulkan-loader", "molten-vk", "ffmpeg"],
-        ),
+        ("pacman", "sudo pacman -S", ["vulkan-icd-loader", "vulkan-swrast", "ffmpeg"]),
+        ("zypper", "sudo zypper install", ["libvulkan1", "libvulkan_lvp", "ffmpeg"]),
+        ("apk", "sudo apk add", ["vulkan-loader", "mesa-vulkan-swrast", "ffmpeg"]),
+        ("brew", "brew install", ["vulkan-loader", "molten-vk", "ffmpeg"]),
     ];
-    let found = managers
-        .iter()
-        .find(|(program, ..)| find(program).is_some());
+    let found = managers.iter().find(|(program, ..)| find(program).is_some());
     let Some((_, install, names)) = found else {
         return format!("your system's packages for {}", packages.join(", "));
     };
@@ -179,10 +149,7 @@ fn elsewhere(packages: &[&str]) -> String {
         "ffmpeg" => names[2],
         _ => "rustup", // all others are ways to a wasm target, which rustup brings elsewhere
     };
-    format!(
-        "{install} {}",
-        packages.iter().map(theirs).collect::<Vec<_>>().join(" ")
-    )
+    format!("{install} {}", packages.iter().map(theirs).collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
@@ -195,11 +162,7 @@ mod tests {
         std::fs::create_dir_all(&folder).expect("a temporary folder");
         std::fs::write(folder.join("lock"), "").expect("a file in it");
         assert!(!has_package_lists(&folder));
-        std::fs::write(
-            folder.join("mirror_dists_bookworm_main_binary-amd64_Packages.lz4"),
-            "",
-        )
-        .expect("another");
+        std::fs::write(folder.join("mirror_dists_bookworm_main_binary-amd64_Packages.lz4"), "").expect("another");
         assert!(has_package_lists(&folder));
         std::fs::remove_dir_all(&folder).expect("our own folder");
     }

@@ -16,10 +16,7 @@ pub fn run() -> Result<()> {
     setup::run(setup::Need::Everything)?;
     check::lint()?;
     check::docs()?;
-    step(
-        "tests",
-        cargo("test --workspace --no-fail-fast").env("REQUIRE_GPU", "1"),
-    )?;
+    step("tests", cargo("test --workspace --no-fail-fast").env("REQUIRE_GPU", "1"))?;
     let folders = golden_folders();
     if folders.is_empty() {
         bail!("no golden folders under tests/golden");
@@ -34,14 +31,8 @@ pub fn run() -> Result<()> {
 
 /// The golden folders in the tree, by name.
 fn golden_folders() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(root().join("tests/golden"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut folders: Vec<PathBuf> = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect();
+    let entries = std::fs::read_dir(root().join("tests/golden")).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     folders.sort();
     folders
 }

@@ -35,13 +35,9 @@ fn has_driver(manifests: &[String], has_device: bool) -> bool {
 }
 
 fn has_device() -> bool {
-    let entries = std::fs::read_dir("/dev/dri")
-        .into_iter()
-        .flatten()
-        .flatten();
+    let entries = std::fs::read_dir("/dev/dri").into_iter().flatten().flatten();
     let is_render_node = |name: std::ffi::OsString| name.to_string_lossy().starts_with("renderD");
-    entries.map(|entry| entry.file_name()).any(is_render_node)
-        || Path::new("/dev/nvidiactl").exists()
+    entries.map(|entry| entry.file_name()).any(is_render_node) || Path::new("/dev/nvidiactl").exists()
 }
 
 fn has_loader() -> bool {
@@ -57,43 +53,21 @@ fn has_loader() -> bool {
 
 /// Where the loader looks. Source: Khronos, "Vulkan loader: driver interface", section "Linux driver discovery".
 fn manifest_folders() -> Vec<PathBuf> {
-    let system = [
-        "/etc/xdg",
-        "/etc",
-        "/usr/local/etc",
-        "/usr/local/share",
-        "/usr/share",
-    ];
+    let system = ["/etc/xdg", "/etc", "/usr/local/etc", "/usr/local/share", "/usr/share"];
     let mut folders: Vec<PathBuf> = system.iter().map(PathBuf::from).collect();
-    for name in [
-        "XDG_DATA_HOME",
-        "XDG_CONFIG_HOME",
-        "XDG_DATA_DIRS",
-        "XDG_CONFIG_DIRS",
-    ] {
-        folders.extend(std::env::split_paths(
-            &std::env::var_os(name).unwrap_or_default(),
-        ));
+    for name in ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_DATA_DIRS", "XDG_CONFIG_DIRS"] {
+        folders.extend(std::env::split_paths(&std::env::var_os(name).unwrap_or_default()));
     }
     if let Some(home) = std::env::var_os("HOME") {
         folders.push(Path::new(&home).join(".local/share"));
     }
-    folders
-        .into_iter()
-        .map(|folder| folder.join("vulkan/icd.d"))
-        .collect()
+    folders.into_iter().map(|folder| folder.join("vulkan/icd.d")).collect()
 }
 
 /// The names of the driver manifests: those that the environment names, or all in `folders`.
 fn manifests(folders: &[PathBuf]) -> Vec<String> {
-    let name_of = |path: PathBuf| {
-        path.file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-    };
-    let is_manifest = |path: &PathBuf| {
-        path.extension()
-            .is_some_and(|extension| extension == "json")
-    };
+    let name_of = |path: PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let is_manifest = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
     for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
         if let Some(set) = std::env::var_os(variable) {
             let named = std::env::split_paths(&set).filter(|path| path.is_file());
@@ -119,10 +93,7 @@ mod tests {
     #[test]
     fn a_driver_needs_a_device_unless_it_is_software() {
         let intel = ["intel_icd.x86_64.json".to_owned()];
-        let lavapipe = [
-            "intel_icd.x86_64.json".to_owned(),
-            "lvp_icd.x86_64.json".to_owned(),
-        ];
+        let lavapipe = ["intel_icd.x86_64.json".to_owned(), "lvp_icd.x86_64.json".to_owned()];
         let cases: [(&[String], bool, bool); 5] = [
             (&[], false, false),
             (&[], true, false),

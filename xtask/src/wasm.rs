@@ -48,9 +48,7 @@ pub fn run(mode: Mode) -> Result<()> {
         .env_remove("RUSTFLAGS");
     if let Route::BuildStd { linker } = &route {
         command.args(["-Z", "build-std=std,panic_abort"]);
-        command
-            .env("RUSTC", DEBIAN_RUSTC)
-            .env("RUSTC_BOOTSTRAP", "1");
+        command.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
         // A wrapper or a toolchain chosen outside is for another compiler.
         command
             .env_remove("RUSTC_WRAPPER")
@@ -104,35 +102,25 @@ fn add_target() -> bool {
     }
     eprintln!("set-up: rustup target add {TARGET}");
     let mut command = Command::new("rustup");
-    process::succeeds_within(
-        command.args(["target", "add", TARGET]),
-        Duration::from_secs(120),
-    ) && has_target()
+    process::succeeds_within(command.args(["target", "add", TARGET]), Duration::from_secs(120)) && has_target()
 }
 
 /// Whether `rustc` is new enough for this workspace and the source of its standard library is where cargo looks.
 fn has_debian_rust(rustc: &Path) -> bool {
     let version = output(Command::new(rustc).arg("-V")).unwrap_or_default();
-    let source =
-        sysroot(rustc).map(|root| root.join("lib/rustlib/src/rust/library/std/Cargo.toml"));
+    let source = sysroot(rustc).map(|root| root.join("lib/rustlib/src/rust/library/std/Cargo.toml"));
     minor_version(&version) >= Some(95) && source.is_some_and(|path| path.is_file())
 }
 
 /// The 95 of `rustc 1.95.0 (59807616e 2026-04-14)`.
 fn minor_version(version: &str) -> Option<u32> {
-    version
-        .strip_prefix("rustc 1.")?
-        .split('.')
-        .next()?
-        .parse()
-        .ok()
+    version.strip_prefix("rustc 1.")?.split('.').next()?.parse().ok()
 }
 
 /// The linker that rustup's toolchains bring along; Debian's compiler has none for wasm.
 fn rust_lld() -> Option<PathBuf> {
     let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let bundled =
-        sysroot("rustc").map(|root| root.join("lib/rustlib").join(host).join("bin/rust-lld"));
+    let bundled = sysroot("rustc").map(|root| root.join("lib/rustlib").join(host).join("bin/rust-lld"));
     bundled
         .filter(|path| path.is_file())
         .or_else(|| process::find("rust-lld"))
@@ -140,12 +128,7 @@ fn rust_lld() -> Option<PathBuf> {
 }
 
 fn sysroot(rustc: impl AsRef<std::ffi::OsStr>) -> Option<PathBuf> {
-    output(
-        Command::new(rustc)
-            .args(["--print", "sysroot"])
-            .current_dir(process::root()),
-    )
-    .map(PathBuf::from)
+    output(Command::new(rustc).args(["--print", "sysroot"]).current_dir(process::root())).map(PathBuf::from)
 }
 
 #[cfg(test)]
@@ -155,10 +138,7 @@ mod tests {
     #[test]
     fn minor_version_reads_what_rustc_prints() {
         let cases = [
-            (
-                "rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)",
-                Some(96),
-            ),
+            ("rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)", Some(96)),
             ("rustc 1.63.0", Some(63)),
             ("rustc 2.0.0", None),
             ("", None),
