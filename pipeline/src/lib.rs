@@ -1,7 +1,8 @@
 //! Packets, actors, bounded links and graphs from TOML. No models, no GPU, no devices.
 
 pub mod actor;
-pub mod config;
+pub mod alone;
+mod config;
 pub mod error;
 pub mod events;
 pub mod graph;

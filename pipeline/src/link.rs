@@ -138,11 +138,15 @@ struct State {
     counters: LinkCounters,
 }
 
-enum Offer {
-    /// The packet is on the link, or was dropped as the bound or its turn demands.
-    Done,
-    /// There is no room; the packet is still the sender's.
-    Full,
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// It is on the link.
+    Kept,
+    /// It is on the link, and the oldest one no longer; or it is dropped itself.
+    Dropped,
+    /// Its turn is over.
+    Stale,
 }
 
 impl Shared {
@@ -150,8 +154,10 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn offer(&self, packet: &mut Option<Packet>) -> Result<Offer, Closed> {
+    /// Puts the packet on the link; `None` if there is no room, and the packet is still the sender's.
+    fn offer(&self, packet: &mut Option<Packet>) -> Result<Option<Sent>, Closed> {
         let size = self.bound.size.get();
+        let mut sent = Sent::Kept;
         {
             let mut state = self.lock();
             if state.receiver_gone {
@@ -164,31 +170,30 @@ impl Shared {
             {
                 state.counters.stale += 1;
                 *packet = None;
-                return Ok(Offer::Done);
+                return Ok(Some(Sent::Stale));
             }
             if state.queue.len() >= size {
                 match self.bound.when_full {
-                    WhenFull::Wait => return Ok(Offer::Full),
+                    WhenFull::Wait => return Ok(None),
                     WhenFull::DropOldest => {
                         state.queue.pop_front();
                         state.counters.dropped += 1;
+                        sent = Sent::Dropped;
                     }
                     WhenFull::DropNewest => {
                         state.counters.dropped += 1;
                         *packet = None;
-                        return Ok(Offer::Done);
+                        return Ok(Some(Sent::Dropped));
                     }
                 }
             }
-            let Some(packet) = packet.take() else {
-                return Ok(Offer::Done);
-            };
+            let Some(packet) = packet.take() else { return Ok(Some(sent)) };
             state.queue.push_back(packet);
             state.counters.sent += 1;
             state.counters.max_depth = state.counters.max_depth.max(state.queue.len());
         }
         self.readable.notify();
-        Ok(Offer::Done)
+        Ok(Some(sent))
     }
 
     fn take(&self) -> Taken {
@@ -243,27 +248,19 @@ pub(crate) enum Taken {
 }
 
 impl Sender {
-    /// Puts a packet on the link, as its bound says when it is full. Gives how long it waited.
+    /// Puts a packet on the link, as its bound says when it is full.
     ///
     /// Errors: [`Closed`] if the receiver is gone.
-    pub async fn send(&self, packet: Packet) -> Result<Duration, Closed> {
+    pub async fn send(&self, packet: Packet) -> Result<Sent, Closed> {
         let mut packet = Some(packet);
-        if let Offer::Done = self.shared.offer(&mut packet)? {
-            return Ok(Duration::ZERO);
+        if let Some(sent) = self.shared.offer(&mut packet)? {
+            return Ok(sent);
         }
         let began = self.shared.clock.now();
-        let sent = self
-            .shared
-            .writable
-            .until(|| match self.shared.offer(&mut packet) {
-                Ok(Offer::Full) => None,
-                Ok(Offer::Done) => Some(Ok(())),
-                Err(closed) => Some(Err(closed)),
-            })
-            .await;
+        let sent = self.shared.writable.until(|| self.shared.offer(&mut packet).transpose()).await;
         let waited = self.shared.clock.now().since(began);
         self.shared.lock().counters.waited += waited;
-        sent.map(|()| waited)
+        sent
     }
 
     pub fn is_closed(&self) -> bool {

@@ -47,6 +47,18 @@ pub enum PacketKind {
 }
 
 impl PacketKind {
+    pub const ALL: [PacketKind; 9] = [
+        PacketKind::Frame,
+        PacketKind::Features,
+        PacketKind::Audio,
+        PacketKind::Speech,
+        PacketKind::Prompt,
+        PacketKind::Tokens,
+        PacketKind::Text,
+        PacketKind::Event,
+        PacketKind::Metric,
+    ];
+
     /// As it is written in messages: `frame`.
     pub fn name(self) -> &'static str {
         match self {

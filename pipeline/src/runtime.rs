@@ -6,6 +6,8 @@ mod supervisor;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tracing::Instrument;
+
 pub use report::{LinkReport, Report, StageReport};
 
 use crate::actor::{Context, ContextParts, InputLink, Links, OutputLink, StageMeter};
@@ -106,7 +108,9 @@ impl Run {
                 .zip(contexts)
                 .map(|((spec, stage), context)| Running {
                     name: spec.name.clone(),
-                    task: spawn::spawn(stage.run_boxed(context)),
+                    task: spawn::spawn(
+                stage.run_boxed(context).instrument(tracing::info_span!("stage.run", stage = %spec.name)),
+            ),
                 });
         let supervisor = Supervisor {
             running: running.collect(),
@@ -115,7 +119,7 @@ impl Run {
             deadline: options.deadline,
             metrics_every: options.metrics_every,
         };
-        let outcome = spawn::spawn(supervisor.run());
+        let outcome = spawn::spawn(supervisor.run().instrument(tracing::info_span!("graph.run", pipeline = graph.name())));
         Ok(Self {
             handle,
             outcome,
@@ -259,7 +263,7 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
             .stages
             .push((spec.name.clone(), spec.type_name.clone(), meter.clone()));
         contexts.push(Context::new(ContextParts {
-            is_source: signature.is_source(),
+            is_source: inputs.iter().all(|link| link.feedback),
             ports: signature.inputs.into_iter().map(|port| port.name).collect(),
             inputs: Links::new(inputs, readable, stop.clone()),
             outputs,

@@ -80,3 +80,16 @@ impl<F> Drop for Until<'_, F> {
         }
     }
 }
+
+/// Lets other tasks run once.
+pub(crate) async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

@@ -10,9 +10,10 @@ use futures::future::{Either, join_all, select};
 use super::input::{Input, Links, Look};
 use crate::error::Closed;
 use crate::events::Reporter;
-use crate::link::Sender;
+use crate::link::{Sender, Sent};
 use crate::packet::{Body, Packet, PacketKind};
 use crate::runtime::StageReport;
+use crate::signal::yield_now;
 use crate::time::{Clock, Timestamp};
 use crate::trace::{Span, TraceHandle};
 use crate::turn::{Stop, Turn};
@@ -224,7 +225,11 @@ impl Context {
             .map(|output| output.sender.send(packet.clone()))
             .collect();
         drop(packet);
-        join_all(sends).await;
+        let sent = join_all(sends).await;
+        if sent.contains(&Ok(Sent::Dropped)) {
+            // A sender that never waits would keep the readers from running where all share one thread.
+            yield_now().await;
+        }
         self.parts.meter.begin(self.now(), None);
         if self
             .parts

@@ -46,24 +46,23 @@ impl Links {
     pub fn look(&self, port: Option<usize>) -> Look {
         let n_links = self.links.len();
         let first = self.next.fetch_add(1, Ordering::Relaxed);
-        let (mut forward_open, mut feedback_open) = (false, false);
+        let mut open = false;
         for offset in 0..n_links {
             let link = &self.links[(first.wrapping_add(offset)) % n_links];
             if port.is_some_and(|port| port != link.port) {
                 continue;
             }
+            // What goes round in a cycle would go round for ever: once nothing new can come, it is left there.
+            if link.feedback && self.all_forward_ended() {
+                continue;
+            }
             match link.receiver.take() {
                 Taken::Packet(packet) => return Look::Packet(link.port, packet),
-                Taken::Nothing if link.feedback => feedback_open = true,
-                Taken::Nothing => forward_open = true,
+                Taken::Nothing => open = true,
                 Taken::Closed => {}
             }
         }
-        if forward_open || (feedback_open && !self.all_forward_ended()) {
-            Look::Nothing
-        } else {
-            Look::Ended
-        }
+        if open { Look::Nothing } else { Look::Ended }
     }
 
     /// Whether nothing more can come but over feedback.

@@ -1,1 +1,133 @@
+//! A graph as a picture: Mermaid for documents, SVG for everything else. Not how it runs.
 
+mod layout;
+
+use std::fmt::Write;
+
+use super::{Graph, LinkSpec};
+use crate::link::WhenFull;
+use layout::{Layout, NODE_HEIGHT, Size, layout};
+
+/// The width of a letter of the two sizes, in pixels; generous, since fonts differ.
+const NAME_LETTER: f64 = 8.6;
+const SMALL_LETTER: f64 = 6.6;
+
+const STYLE: &str = "
+  svg { --ink: #1c2430; --soft: #5b6675; --box: #f3f6fa; --line: #7b8794; --paper: #ffffff; font-family: system-ui, sans-serif }
+  @media (prefers-color-scheme: dark) { svg { --ink: #e8edf3; --soft: #a3afbd; --box: #243040; --line: #7e8b9a; --paper: #141a22 } }
+  .paper { fill: var(--paper) } .box { fill: var(--box); stroke: var(--line) } .arrow { fill: var(--line) }
+  .link { fill: none; stroke: var(--line); stroke-width: 1.5 } .lossy { stroke-dasharray: 5 4 }
+  .name { fill: var(--ink); font-size: 14px; font-weight: 600; text-anchor: middle }
+  .small { fill: var(--soft); font-size: 11px; text-anchor: middle } .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 4 }
+";
+
+impl Graph {
+    /// The graph as a Mermaid flow chart; links that may drop are dotted.
+    pub fn to_mermaid(&self) -> String {
+        let mut text = "flowchart LR\n".to_owned();
+        for (index, stage) in self.stages.iter().enumerate() {
+            let (name, kind) = (escaped(&stage.name), escaped(&stage.type_name));
+            let _ = writeln!(text, "  s{index}[\"{name}<br/><small>{kind}</small>\"]");
+        }
+        for link in &self.links {
+            let arrow = if link.bound.when_full == WhenFull::Wait { "-->" } else { "-.->" };
+            let _ = writeln!(text, "  s{} {arrow}|\"{}\"| s{}", link.from, escaped(&label(link)), link.to);
+        }
+        text
+    }
+
+    /// The graph from left to right as an SVG that follows the reader's light or dark theme; links that may drop are dashed.
+    pub fn to_svg(&self) -> String {
+        let sizes = self.stages.iter().map(|stage| {
+            let name = stage.name.chars().count() as f64 * NAME_LETTER;
+            let kind = stage.type_name.chars().count() as f64 * SMALL_LETTER;
+            Size { width: (name.max(kind) + 28.0).max(90.0) }
+        });
+        let ends: Vec<_> = self.links.iter().map(|link| (link.from, link.to, link.feedback)).collect();
+        let widest = self.links.iter().map(|link| label(link).chars().count()).max().unwrap_or(0);
+        let layout = layout(&sizes.collect::<Vec<_>>(), &ends, widest as f64 * SMALL_LETTER + 44.0);
+        self.svg_from_layout(&layout)
+    }
+
+    fn svg_from_layout(&self, layout: &Layout) -> String {
+        let (width, height) = (layout.width.ceil(), layout.height.ceil());
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">\n"
+        );
+        let title = if self.name.is_empty() { "pipeline" } else { &self.name };
+        let _ = writeln!(svg, "<title>{}</title>\n<style>{STYLE}</style>", escaped(title));
+        svg.push_str("<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\"><path class=\"arrow\" d=\"M0 0L8 4L0 8z\"/></marker></defs>\n");
+        svg.push_str("<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n");
+        for (link, route) in self.links.iter().zip(&layout.routes) {
+            let lossy = if link.bound.when_full == WhenFull::Wait { "" } else { " lossy" };
+            let _ = writeln!(svg, "<path class=\"link{lossy}\" marker-end=\"url(#arrow)\" d=\"{}\"/>", route.path);
+        }
+        for (stage, place) in self.stages.iter().zip(&layout.nodes) {
+            let (left, top) = (place.x - place.width / 2.0, place.y - NODE_HEIGHT / 2.0);
+            let width = place.width;
+            let _ = writeln!(
+                svg,
+                "<rect class=\"box\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{NODE_HEIGHT}\" rx=\"8\"/>"
+            );
+            let (x, y) = (place.x, place.y);
+            let _ = writeln!(svg, "<text class=\"name\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>", y - 2.0, escaped(&stage.name));
+            let _ =
+                writeln!(svg, "<text class=\"small\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>", y + 14.0, escaped(&stage.type_name));
+        }
+        for (link, route) in self.links.iter().zip(&layout.routes) {
+            let (x, y) = (route.label_x, route.label_y - 5.0);
+            let _ = writeln!(svg, "<text class=\"small halo\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", escaped(&label(link)));
+        }
+        svg.push_str("</svg>\n");
+        svg
+    }
+}
+
+/// `words: text · 8 · wait`; the input's name only where it is not the first.
+fn label(link: &LinkSpec) -> String {
+    let kinds = link.kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join("/");
+    let port = if link.port == 0 { String::new() } else { format!("{}: ", link.port_name) };
+    format!("{port}{kinds} · {} · {}", link.bound.size, link.bound.when_full.name())
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TestBench, graph};
+
+    const TEXT: &str = r#"
+        [stage.in]
+        type = "test.count"
+        [stage.mid]
+        type = "test.pass"
+        input = { from = "in", size = 3, when_full = "drop_oldest" }
+        [stage.out]
+        type = "test.collect"
+        input = ["mid", "in"]
+    "#;
+
+    #[test]
+    fn mermaid_shows_stages_types_bounds_and_policies() {
+        let text = graph(TEXT, &TestBench::new()).to_mermaid();
+        assert!(text.starts_with("flowchart LR\n"), "{text}");
+        assert!(text.contains("s1[\"mid<br/><small>test.pass</small>\"]"), "{text}");
+        assert!(text.contains("s0 -.->|\"text · 3 · drop_oldest\"| s1"), "{text}");
+        assert!(text.contains("s1 -->|\"text · 8 · wait\"| s2"), "{text}");
+    }
+
+    #[test]
+    fn svg_places_every_stage_inside_and_apart() {
+        let graph = graph(TEXT, &TestBench::new());
+        let svg = graph.to_svg();
+        for name in ["in", "mid", "out"] {
+            assert_eq!(svg.matches(&format!(">{name}</text>")).count(), 1, "{svg}");
+        }
+        assert_eq!(svg.matches("<path class=\"link").count(), 3);
+        assert_eq!(svg.matches("<path class=\"link lossy\"").count(), 1);
+        assert!(svg.contains("prefers-color-scheme: dark"));
+    }
+}

@@ -79,8 +79,9 @@ impl Supervisor {
         }
         let late: Vec<String> = aborts.iter().map(|(name, _)| name.clone()).collect();
         for (name, abort) in &aborts {
-            tracing::warn!(stage = %name, "aborted at the deadline");
             abort.abort();
+            let message = format!("did not end within {} ms and was aborted", deadline.as_millis());
+            handle.hub.tell(Body::Event(Event::StageFailed { stage: name.clone(), message }));
         }
         for metric in handle.report().metrics() {
             handle.hub.tell(Body::Metric(metric));

@@ -1,0 +1,83 @@
+//! One stage by itself, with packets put in and taken out by hand: for the tests of stages. Not a run: no supervisor.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use futures::future::join;
+
+use crate::actor::{Context, ContextParts, InputLink, Links, OutputLink, Stage};
+use crate::error::StageError;
+use crate::events::{Events, Hub, Reporter};
+use crate::link::{Bound, LinkParts, WhenFull, link};
+use crate::packet::{Body, Packet, PacketKind};
+use crate::time::{Clock, Timestamp};
+use crate::trace::TraceHandle;
+use crate::turn::{Stop, Turn};
+
+/// How a stage ended that ran alone.
+pub struct Alone {
+    pub result: Result<(), StageError>,
+    /// What it sent, in order.
+    pub sent: Vec<Packet>,
+    /// What it told.
+    pub events: Events,
+}
+
+/// Packets of turn 0, numbered from 0, one millisecond apart.
+pub fn packets(bodies: impl IntoIterator<Item = Body>) -> Vec<Packet> {
+    let packet = |(seq, body)| Packet { seq, pts: Timestamp(std::time::Duration::from_millis(seq)), turn: 0, body };
+    (0..).zip(bodies).map(packet).collect()
+}
+
+/// Runs a stage with one input, called `in`, until it ends; the input ends after `input`.
+pub async fn run_alone(stage: impl Stage, input: Vec<Packet>) -> Alone {
+    run_alone_with(stage, vec![("in", input)]).await
+}
+
+/// Runs a stage with several named inputs, each of which ends after its packets. Without inputs the stage is a source and has
+/// to end by itself.
+pub async fn run_alone_with(stage: impl Stage, inputs: Vec<(&str, Vec<Packet>)>) -> Alone {
+    let (clock, turn, stop) = (Clock::new(), Turn::new(), Stop::default());
+    let hub = Hub::new(clock, turn.clone());
+    let events = hub.subscribe();
+    let readable = Arc::default();
+    let (mut links, mut feeds) = (Vec::new(), Vec::new());
+    for (port, (_, packets)) in inputs.iter().enumerate() {
+        let bound = Bound::new(NonZeroUsize::new(packets.len()).unwrap_or(NonZeroUsize::MIN), WhenFull::Wait);
+        let (sender, receiver) =
+            link(LinkParts { bound, turn: turn.clone(), clock, readable: Arc::clone(&readable) });
+        links.push(InputLink { port, receiver, feedback: false });
+        feeds.push(sender);
+    }
+    let ports: Vec<String> = inputs.iter().map(|(name, _)| (*name).to_owned()).collect();
+    for (sender, (_, packets)) in feeds.into_iter().zip(inputs) {
+        for packet in packets {
+            // The link has room for all, and its receiver is here.
+            let _ = sender.send(packet).await;
+        }
+    }
+    let bound = Bound::new(NonZeroUsize::MIN, WhenFull::Wait);
+    let (sender, receiver) = link(LinkParts { bound, turn: turn.clone(), clock, readable: Arc::default() });
+    let context = Context::new(ContextParts {
+        ports,
+        inputs: Links::new(links, readable, stop.clone()),
+        outputs: vec![OutputLink { sender, kinds: PacketKind::ALL.to_vec() }],
+        is_source: false,
+        clock,
+        turn,
+        stop,
+        reporter: Reporter { stage: "alone".into(), hub: hub.clone() },
+        trace: TraceHandle::off(),
+        meter: Arc::default(),
+    });
+    let collect = async {
+        let mut sent = Vec::new();
+        while let Some(packet) = receiver.recv().await {
+            sent.push(packet);
+        }
+        sent
+    };
+    let (result, sent) = join(stage.run(context), collect).await;
+    hub.close();
+    Alone { result, sent, events }
+}
