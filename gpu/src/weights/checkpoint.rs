@@ -88,15 +88,18 @@ impl Checkpoint {
         } else {
             return Err(file_error(
                 SINGLE_FILE,
-                format!("is missing in {}, and so is {INDEX_FILE}: there are no weights", source.name()),
+                format!(
+                    "is missing in {}, and so is {INDEX_FILE}: there are no weights",
+                    source.name()
+                ),
             ));
         }
         Ok(checkpoint)
     }
 
     async fn open_shards(&mut self, index: &str) -> Result<()> {
-        let index: Index = serde_json::from_str(index)
-            .map_err(|error| file_error(INDEX_FILE, format!("is not an index of shards: {error}")))?;
+        let index: Index =
+            serde_json::from_str(index).map_err(|error| file_error(INDEX_FILE, format!("is not an index of shards: {error}")))?;
         let shards: BTreeSet<&String> = index.weight_map.values().collect();
         let mut headers: BTreeMap<&str, Header> = BTreeMap::new();
         for shard in shards {
@@ -106,15 +109,19 @@ impl Checkpoint {
                 let n = index.weight_map.values().filter(|file| *file == shard).count();
                 return Err(file_error(
                     shard,
-                    format!("is missing in {}, and {INDEX_FILE} expects {n} tensors in it", self.source.name()),
+                    format!(
+                        "is missing in {}, and {INDEX_FILE} expects {n} tensors in it",
+                        self.source.name()
+                    ),
                 ));
             }
             headers.insert(shard, read_header(&*self.source, shard).await?);
         }
         for (name, shard) in &index.weight_map {
-            let info = headers[shard.as_str()].tensors.get(name).ok_or_else(|| {
-                tensor_error(shard, name, format!("is not in this file, though {INDEX_FILE} says so"))
-            })?;
+            let info = headers[shard.as_str()]
+                .tensors
+                .get(name)
+                .ok_or_else(|| tensor_error(shard, name, format!("is not in this file, though {INDEX_FILE} says so")))?;
             self.tensors.insert(name.clone(), info.clone());
         }
         for header in headers.into_values() {
@@ -213,7 +220,11 @@ impl Checkpoint {
             return Err(tensor_error(&info.file, &stored, "is a number, expected a matrix"));
         };
         if row.is_empty() {
-            return Err(tensor_error(&info.file, &stored, format!("is a vector {:?}, expected a matrix", info.shape)));
+            return Err(tensor_error(
+                &info.file,
+                &stored,
+                format!("is a vector {:?}, expected a matrix", info.shape),
+            ));
         }
         Ok(StoredMatrix::Raw {
             info: info.clone(),
@@ -232,8 +243,8 @@ impl Checkpoint {
             .metadata
             .get(&key)
             .ok_or_else(|| fail(format!("is packed, but the file's metadata has no {key:?}")))?;
-        let (format, k) = parse_packing(stated)
-            .ok_or_else(|| fail(format!("is packed as {stated:?}; supported: \"q4 K\", \"q8 K\"")))?;
+        let (format, k) =
+            parse_packing(stated).ok_or_else(|| fail(format!("is packed as {stated:?}; supported: \"q4 K\", \"q8 K\"")))?;
         let scale_name = scale_name(name);
         let scale = self
             .tensors
@@ -284,7 +295,11 @@ impl Checkpoint {
         let info = self.info(name)?;
         let n = info.shape.first().copied().unwrap_or(1);
         if rows.start > rows.end || rows.end > n {
-            return Err(tensor_error(&info.file, name, format!("has {n} rows; {rows:?} were asked for")));
+            return Err(tensor_error(
+                &info.file,
+                name,
+                format!("has {n} rows; {rows:?} were asked for"),
+            ));
         }
         let row_bytes = info.size / n.max(1) as u64;
         let len = rows.len() as u64 * row_bytes;
@@ -304,7 +319,13 @@ impl Checkpoint {
             return Ok(quant::f32_from_raw(dtype, &bytes));
         }
         match self.packed_matrix(&stored)? {
-            StoredMatrix::Packed { format, packed, scale, n, k } => {
+            StoredMatrix::Packed {
+                format,
+                packed,
+                scale,
+                n,
+                k,
+            } => {
                 let words = self.read(&packed, 0, packed.size as usize).await?;
                 let scales = self.read(&scale, 0, scale.size as usize).await?;
                 check_finite(&scale, &scale_name(&stored), RawDType::F16, &scales, 0)?;
@@ -355,7 +376,11 @@ pub(crate) fn raw_dtype(name: &str, info: &TensorInfo) -> Result<RawDType> {
         Dtype::F32 => Ok(RawDType::F32),
         Dtype::F16 => Ok(RawDType::F16),
         Dtype::BF16 => Ok(RawDType::Bf16),
-        other => Err(tensor_error(&info.file, name, format!("has type {other:?}; supported: F32, F16, BF16"))),
+        other => Err(tensor_error(
+            &info.file,
+            name,
+            format!("has type {other:?}; supported: F32, F16, BF16"),
+        )),
     }
 }
 

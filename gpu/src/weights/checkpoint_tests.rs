@@ -5,6 +5,9 @@ use futures::executor::block_on;
 use super::super::fixture::{Tensor, memory, safetensors_file};
 use super::*;
 
+/// Files by name.
+type Files = Vec<(&'static str, Vec<u8>)>;
+
 fn open(files: &[(&str, Vec<u8>)]) -> Result<Checkpoint> {
     block_on(Checkpoint::open(memory(files)))
 }
@@ -23,8 +26,18 @@ fn packed_file(stated: &str, scale_shape: &[usize]) -> Vec<u8> {
     let rows = quant::pack(Format::Q4, &[1.0; 80], 2, 40);
     let bytes = |words: &[u32]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
     let tensors = [
-        Tensor { name: "m_packed".into(), dtype: Dtype::U32, shape: vec![2, 8], bytes: bytes(&rows.packed) },
-        Tensor { name: "m_scale".into(), dtype: Dtype::F16, shape: scale_shape.to_vec(), bytes: bytes(&rows.scales) },
+        Tensor {
+            name: "m_packed".into(),
+            dtype: Dtype::U32,
+            shape: vec![2, 8],
+            bytes: bytes(&rows.packed),
+        },
+        Tensor {
+            name: "m_scale".into(),
+            dtype: Dtype::F16,
+            shape: scale_shape.to_vec(),
+            bytes: bytes(&rows.scales),
+        },
     ];
     safetensors_file(&tensors, &[("packed:m", stated)])
 }
@@ -50,7 +63,10 @@ fn shards_are_joined() {
     let checkpoint = open(&[
         (INDEX_FILE, index(&[("a", "m-1.safetensors"), ("b", "m-2.safetensors")])),
         ("m-1.safetensors", safetensors_file(&[two_by_three("a")], &[])),
-        ("m-2.safetensors", safetensors_file(&[two_by_three("b"), two_by_three("unlisted")], &[])),
+        (
+            "m-2.safetensors",
+            safetensors_file(&[two_by_three("b"), two_by_three("unlisted")], &[]),
+        ),
     ])
     .expect("opens");
     assert_eq!(checkpoint.tensors().keys().collect::<Vec<_>>(), ["a", "b"]);
@@ -60,20 +76,44 @@ fn shards_are_joined() {
 #[test]
 fn broken_checkpoints_are_named() {
     let good = safetensors_file(&[two_by_three("a")], &[]);
-    let shard = |name: &str| (INDEX_FILE, index(&[("a", name)]));
+    let shard = |name: &'static str| (INDEX_FILE, index(&[("a", name)]));
     let deep = format!(r#"{{"weight_map":{}"#, "[".repeat(100_000));
-    let cases: Vec<(&str, Vec<(&str, Vec<u8>)>, &str)> = vec![
+    let cases: Vec<(&str, Files, &str)> = vec![
         ("nothing", vec![], "there are no weights"),
-        ("missing shard", vec![shard("m-1.safetensors")], "m-1.safetensors: is missing in fixture"),
-        ("truncated", vec![(SINGLE_FILE, good[..good.len() - 1].to_vec())], "the file is truncated"),
+        (
+            "missing shard",
+            vec![shard("m-1.safetensors")],
+            "m-1.safetensors: is missing in fixture",
+        ),
+        (
+            "truncated",
+            vec![(SINGLE_FILE, good[..good.len() - 1].to_vec())],
+            "the file is truncated",
+        ),
         ("0 bytes", vec![(SINGLE_FILE, vec![])], "is truncated: 0 bytes"),
-        ("oversized header", vec![(SINGLE_FILE, [&u64::MAX.to_le_bytes()[..], &good[8..]].concat())], "at most 100000000"),
-        ("tensor elsewhere", vec![(INDEX_FILE, index(&[("b", "m")])), ("m", good.clone())], "tensor b: is not in this file"),
+        (
+            "oversized header",
+            vec![(SINGLE_FILE, [&u64::MAX.to_le_bytes()[..], &good[8..]].concat())],
+            "at most 100000000",
+        ),
+        (
+            "tensor elsewhere",
+            vec![(INDEX_FILE, index(&[("b", "m")])), ("m", good.clone())],
+            "tensor b: is not in this file",
+        ),
         ("traversal", vec![shard("../m.safetensors")], "not a file of the checkpoint"),
         ("absolute", vec![shard("/etc/passwd")], "not a file of the checkpoint"),
-        ("index is no JSON", vec![(INDEX_FILE, b"[1".to_vec())], "is not an index of shards"),
+        (
+            "index is no JSON",
+            vec![(INDEX_FILE, b"[1".to_vec())],
+            "is not an index of shards",
+        ),
         ("index without map", vec![(INDEX_FILE, b"{}".to_vec())], "weight_map"),
-        ("index bomb", vec![(INDEX_FILE, deep.into_bytes())], "is not an index of shards"),
+        (
+            "index bomb",
+            vec![(INDEX_FILE, deep.into_bytes())],
+            "is not an index of shards",
+        ),
         ("index is no text", vec![(INDEX_FILE, vec![0xff])], "UTF-8"),
     ];
     let mut wrong = Vec::new();
@@ -89,7 +129,13 @@ fn broken_checkpoints_are_named() {
 
 #[test]
 fn names_are_found_under_other_prefixes() {
-    let names = ["visual.pos_embed.weight", "model.norm.weight", "odd.model.visual.merger.norm.weight", "x.twice", "y.twice"];
+    let names = [
+        "visual.pos_embed.weight",
+        "model.norm.weight",
+        "odd.model.visual.merger.norm.weight",
+        "x.twice",
+        "y.twice",
+    ];
     let file = safetensors_file(&names.map(two_by_three), &[]);
     let checkpoint = open(&[(SINGLE_FILE, file)]).expect("opens");
     let cases = [
@@ -103,14 +149,25 @@ fn names_are_found_under_other_prefixes() {
         assert_eq!(checkpoint.find(name).as_deref(), expected, "{name}");
     }
     let error = checkpoint.info("model.visual.pos_embd.weight").expect_err("misspelt");
-    assert!(error.to_string().contains("the closest names are visual.pos_embed.weight"), "{error}");
+    assert!(
+        error.to_string().contains("the closest names are visual.pos_embed.weight"),
+        "{error}"
+    );
 }
 
 #[test]
 fn packed_matrices_are_read_back() {
     let checkpoint = open(&[(SINGLE_FILE, packed_file("q4 40", &[2, 2]))]).expect("opens");
     assert_eq!(checkpoint.find("model.m").as_deref(), Some("m"));
-    assert!(matches!(checkpoint.matrix("m").expect("matrix"), StoredMatrix::Packed { format: Format::Q4, n: 2, k: 40, .. }));
+    assert!(matches!(
+        checkpoint.matrix("m").expect("matrix"),
+        StoredMatrix::Packed {
+            format: Format::Q4,
+            n: 2,
+            k: 40,
+            ..
+        }
+    ));
     assert_eq!(block_on(checkpoint.read_f32("m")).expect("values"), vec![1.0; 80]);
     let error = checkpoint.info("m").expect_err("packed");
     assert!(error.to_string().contains("stored packed"), "{error}");
@@ -134,10 +191,19 @@ fn values_that_are_not_finite_are_named_with_their_place() {
     let tensors = [
         Tensor::f32("m", &[2, 2], &[0.0, 1.0, f32::NAN, 2.0]),
         Tensor::bf16("v", &[3], &[0.0, f32::INFINITY, 0.0]),
-        Tensor { name: "ids".into(), dtype: Dtype::I64, shape: vec![1], bytes: vec![0; 8] },
+        Tensor {
+            name: "ids".into(),
+            dtype: Dtype::I64,
+            shape: vec![1],
+            bytes: vec![0; 8],
+        },
     ];
     let checkpoint = open(&[(SINGLE_FILE, safetensors_file(&tensors, &[]))]).expect("opens");
-    for (name, words) in [("m", "tensor m: value [1, 0] is NaN"), ("v", "tensor v: value [1] is inf"), ("ids", "type I64")] {
+    for (name, words) in [
+        ("m", "tensor m: value [1, 0] is NaN"),
+        ("v", "tensor v: value [1] is inf"),
+        ("ids", "type I64"),
+    ] {
         let error = block_on(checkpoint.read_f32(name)).expect_err("bad");
         assert!(error.to_string().contains(words), "{error}");
     }

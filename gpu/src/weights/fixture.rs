@@ -26,32 +26,49 @@ pub struct Tensor {
 impl Tensor {
     pub fn f32(name: &str, shape: &[usize], values: &[f32]) -> Self {
         let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        Self { name: name.into(), dtype: Dtype::F32, shape: shape.to_vec(), bytes }
+        Self {
+            name: name.into(),
+            dtype: Dtype::F32,
+            shape: shape.to_vec(),
+            bytes,
+        }
     }
 
     pub fn bf16(name: &str, shape: &[usize], values: &[f32]) -> Self {
         let bytes = values.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect();
-        Self { name: name.into(), dtype: Dtype::BF16, shape: shape.to_vec(), bytes }
+        Self {
+            name: name.into(),
+            dtype: Dtype::BF16,
+            shape: shape.to_vec(),
+            bytes,
+        }
     }
 }
 
 /// A safetensors file as the reference crate writes it.
 pub fn safetensors_file(tensors: &[Tensor], metadata: &[(&str, &str)]) -> Vec<u8> {
-    let views = tensors
-        .iter()
-        .map(|t| (&t.name, TensorView::new(t.dtype, t.shape.clone(), &t.bytes).expect("shape fits bytes")));
+    let views = tensors.iter().map(|t| {
+        (
+            &t.name,
+            TensorView::new(t.dtype, t.shape.clone(), &t.bytes).expect("shape fits bytes"),
+        )
+    });
     let metadata = metadata.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
     ::safetensors::serialize(views, Some(metadata)).expect("serialises")
 }
 
 pub fn memory(files: &[(&str, Vec<u8>)]) -> Arc<Memory> {
-    let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), Cow::Owned(bytes.clone())));
+    let files = files
+        .iter()
+        .map(|(name, bytes)| ((*name).to_owned(), Cow::Owned(bytes.clone())));
     Arc::new(Memory::new("fixture", files))
 }
 
 /// Some values in −1 .. 1.
 pub fn values(n: usize) -> Vec<f32> {
-    (0..n as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0).collect()
+    (0..n as u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0)
+        .collect()
 }
 
 /// Tensors are byte vectors; recordings may hold `Quantize` only.
@@ -115,10 +132,14 @@ impl Engine for FakeEngine {
 
     fn create(&mut self, name: &str, size_bytes: u64) -> Result<TensorId> {
         if self.memory_bytes() + size_bytes > self.memory_limit {
-            return Err(Error::OutOfMemory { what: name.into(), size_bytes });
+            return Err(Error::OutOfMemory {
+                what: name.into(),
+                size_bytes,
+            });
         }
         let id = TensorId(self.fresh());
-        self.tensors.insert(id, vec![0; size_bytes.next_multiple_of(4).max(4) as usize]);
+        self.tensors
+            .insert(id, vec![0; size_bytes.next_multiple_of(4).max(4) as usize]);
         Ok(id)
     }
 
@@ -127,13 +148,19 @@ impl Engine for FakeEngine {
     }
 
     fn write(&mut self, tensor: TensorId, offset: u64, bytes: &[u8]) -> Result<()> {
-        assert!(offset % 4 == 0 && bytes.len() % 4 == 0, "writes are whole words");
+        assert!(
+            offset.is_multiple_of(4) && bytes.len().is_multiple_of(4),
+            "writes are whole words"
+        );
         self.tensors.get_mut(&tensor).expect("exists")[offset as usize..][..bytes.len()].copy_from_slice(bytes);
         Ok(())
     }
 
     fn copy(&mut self, from: TensorId, from_offset: u64, to: TensorId, to_offset: u64, size_bytes: u64) -> Result<()> {
-        assert!(from_offset % 4 == 0 && to_offset % 4 == 0 && size_bytes % 4 == 0, "copies are whole words");
+        assert!(
+            from_offset.is_multiple_of(4) && to_offset.is_multiple_of(4) && size_bytes.is_multiple_of(4),
+            "copies are whole words"
+        );
         let bytes = self.tensors[&from][from_offset as usize..][..size_bytes as usize].to_vec();
         self.write(to, to_offset, &bytes)
     }
@@ -162,10 +189,21 @@ impl Engine for FakeEngine {
     fn play_slice(&mut self, prepared: PreparedId, _slice: usize) -> Result<()> {
         let rec = self.prepared[&prepared].clone();
         for op in &rec.ops {
-            let Op::Quantize { src, src_dtype, n_rows, k, format, packed, scales } = op else {
+            let Op::Quantize {
+                src,
+                src_dtype,
+                n_rows,
+                k,
+                format,
+                packed,
+                scales,
+            } = op
+            else {
                 panic!("only Quantize")
             };
-            let Place::Bound(raw) = rec.info(*src).place else { panic!("only bound buffers") };
+            let Place::Bound(raw) = rec.info(*src).place else {
+                panic!("only bound buffers")
+            };
             let raw_bytes = n_rows * k * src_dtype.size_bytes();
             let values = quant::f32_from_raw(*src_dtype, &self.tensors[&raw][..raw_bytes]);
             let rows = quant::pack(*format, &values, *n_rows, *k);

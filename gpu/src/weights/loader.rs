@@ -66,11 +66,7 @@ struct RawMatrix<'m> {
 
 impl<'a, E: Engine + ?Sized> Loader<'a, E> {
     /// `progress` is told of every slice; a full channel misses some.
-    pub fn new(
-        engine: &'a mut E,
-        checkpoint: &'a Checkpoint,
-        progress: Option<Sender<LoadProgress>>,
-    ) -> Self {
+    pub fn new(engine: &'a mut E, checkpoint: &'a Checkpoint, progress: Option<Sender<LoadProgress>>) -> Self {
         Self {
             engine,
             checkpoint,
@@ -97,12 +93,7 @@ impl<'a, E: Engine + ?Sized> Loader<'a, E> {
     ///
     /// Errors: those of [`Checkpoint::matrix`]; `Tensor` for rows that are not there, NaN, infinity, and values that the
     /// format cannot hold; those of the engine. Nothing stays on the engine then.
-    pub async fn matrix(
-        &mut self,
-        name: &str,
-        format: Format,
-        rows: Option<Range<usize>>,
-    ) -> Result<Weight> {
+    pub async fn matrix(&mut self, name: &str, format: Format, rows: Option<Range<usize>>) -> Result<Weight> {
         let stored = self.checkpoint.matrix(name)?;
         let (n, k) = stored.extents();
         let rows = rows.unwrap_or(0..n);
@@ -151,7 +142,11 @@ impl<'a, E: Engine + ?Sized> Loader<'a, E> {
     pub async fn vector(&mut self, name: &str, len: usize) -> Result<TensorId> {
         let info = self.checkpoint.info(name)?;
         if info.shape != [len] {
-            return Err(tensor_error(&info.file, name, format!("is {:?}, expected [{len}]", info.shape)));
+            return Err(tensor_error(
+                &info.file,
+                name,
+                format!("is {:?}, expected [{len}]", info.shape),
+            ));
         }
         Ok(self.dense_f32(name).await?.0)
     }
@@ -173,23 +168,36 @@ impl<'a, E: Engine + ?Sized> Loader<'a, E> {
             } else {
                 None
             };
-            let part = WeightPart { first_row: rows.start, n_rows: rows.len(), packed, scales };
+            let part = WeightPart {
+                first_row: rows.start,
+                n_rows: rows.len(),
+                packed,
+                scales,
+            };
             if let Some(last) = weight.parts.last_mut() {
                 *last = part.clone();
             }
             let from = first_row + rows.start;
             match stored {
                 StoredMatrix::Raw { info, dtype, .. } => {
-                    let matrix = RawMatrix { name: &weight.name, info, dtype: *dtype, k, format };
+                    let matrix = RawMatrix {
+                        name: &weight.name,
+                        info,
+                        dtype: *dtype,
+                        k,
+                        format,
+                    };
                     self.pack_part(&matrix, &part, from).await?;
                 }
                 StoredMatrix::Packed { packed, scale, .. } => {
                     let row_bytes = format.packed_bytes(1, k);
-                    self.upload(&weight.name, packed, row_bytes, from, part.n_rows, part.packed, None).await?;
+                    self.upload(&weight.name, packed, row_bytes, from, part.n_rows, part.packed, None)
+                        .await?;
                     if let Some(scales) = part.scales {
                         let row_bytes = (k_padded(k) / GROUP * 2) as u64;
                         let check = Some(scale_name(&weight.name));
-                        self.upload(&weight.name, scale, row_bytes, from, part.n_rows, scales, check.as_deref()).await?;
+                        self.upload(&weight.name, scale, row_bytes, from, part.n_rows, scales, check.as_deref())
+                            .await?;
                     }
                 }
             }
@@ -218,7 +226,11 @@ impl<'a, E: Engine + ?Sized> Loader<'a, E> {
             let scale_bytes = format.scale_bytes(n_rows, matrix.k);
             let raw = self.stage(0, bytes.len() as u64)?;
             let packed = self.stage(1, packed_bytes)?;
-            let scales = if format.has_scales() { Some(self.stage(2, scale_bytes)?) } else { None };
+            let scales = if format.has_scales() {
+                Some(self.stage(2, scale_bytes)?)
+            } else {
+                None
+            };
             self.engine.write(raw, 0, &bytes)?;
             drop(bytes);
             let packer = self.packer(matrix, n_rows, raw, packed, scales)?;
@@ -319,8 +331,7 @@ impl<'a, E: Engine + ?Sized> Loader<'a, E> {
         let mut rec = Recording::new("quantize");
         let src = rec.bind(raw, DType::U32, words(raw_bytes));
         let packed = rec.bind(packed, DType::U32, words(matrix.format.packed_bytes(n_rows, matrix.k)));
-        let scales = scales
-            .map(|scales| rec.bind(scales, DType::U32, words(matrix.format.scale_bytes(n_rows, matrix.k))));
+        let scales = scales.map(|scales| rec.bind(scales, DType::U32, words(matrix.format.scale_bytes(n_rows, matrix.k))));
         rec.ops.push(Op::Quantize {
             src,
             src_dtype: matrix.dtype,

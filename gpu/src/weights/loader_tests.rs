@@ -21,7 +21,13 @@ fn contents(engine: &FakeEngine, weight: &Weight) -> Vec<f32> {
         assert_eq!(part.first_row, next_row);
         next_row += part.n_rows;
         let scales = part.scales.map(|scales| engine.tensors[&scales].clone()).unwrap_or_default();
-        all.extend(quant::dequantize(weight.format, &engine.tensors[&part.packed], &scales, part.n_rows, weight.k));
+        all.extend(quant::dequantize(
+            weight.format,
+            &engine.tensors[&part.packed],
+            &scales,
+            part.n_rows,
+            weight.k,
+        ));
     }
     assert_eq!(next_row, weight.n);
     all
@@ -52,7 +58,12 @@ fn any_slicing_and_row_range_gives_the_same_matrix() {
                     let range = rows.start * k..rows.end * k;
                     assert_eq!(contents(&engine, &f32s), expected(format, &all[range.clone()], rows.len(), k));
                     assert_eq!(contents(&engine, &bf16s), expected(format, &rounded[range], rows.len(), k));
-                    let held = f32s.parts.iter().chain(&bf16s.parts).map(|p| 1 + usize::from(p.scales.is_some())).sum::<usize>();
+                    let held = f32s
+                        .parts
+                        .iter()
+                        .chain(&bf16s.parts)
+                        .map(|p| 1 + usize::from(p.scales.is_some()))
+                        .sum::<usize>();
                     assert_eq!(engine.tensors.len(), held, "staging is freed");
                     assert!(engine.prepared.is_empty());
                 }
@@ -83,14 +94,32 @@ fn packed_matrices_are_uploaded_as_they_are() {
     let rows = quant::pack(Format::Q8, &values(n * k), n, k);
     let bytes = |words: &[u32]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
     let tensors = [
-        Tensor { name: "m_packed".into(), dtype: ::safetensors::Dtype::I32, shape: vec![n, 16], bytes: bytes(&rows.packed) },
-        Tensor { name: "m_scale".into(), dtype: ::safetensors::Dtype::F16, shape: vec![n, 2], bytes: bytes(&rows.scales) },
+        Tensor {
+            name: "m_packed".into(),
+            dtype: ::safetensors::Dtype::I32,
+            shape: vec![n, 16],
+            bytes: bytes(&rows.packed),
+        },
+        Tensor {
+            name: "m_scale".into(),
+            dtype: ::safetensors::Dtype::F16,
+            shape: vec![n, 2],
+            bytes: bytes(&rows.scales),
+        },
     ];
     let checkpoint = open(&tensors, &[("packed:m", "q8 40")]);
     let whole = block_on(checkpoint.read_f32("m")).expect("values");
     for range in [0..5, 1..4, 2..2] {
         let mut engine = FakeEngine::new(1 << 27);
-        let weight = block_on(load_matrix(&mut engine, &checkpoint, "m", Format::Q4, Some(range.clone()), None)).expect("loads");
+        let weight = block_on(load_matrix(
+            &mut engine,
+            &checkpoint,
+            "m",
+            Format::Q4,
+            Some(range.clone()),
+            None,
+        ))
+        .expect("loads");
         assert_eq!(weight.format, Format::Q8, "it keeps its own format");
         assert_eq!(contents(&engine, &weight), whole[range.start * k..range.end * k]);
         assert_eq!(engine.n_prepared, 0, "nothing is rounded again");

@@ -102,10 +102,7 @@ impl Weight {
     pub fn size_bytes(&self) -> u64 {
         self.parts
             .iter()
-            .map(|part| {
-                self.format.packed_bytes(part.n_rows, self.k)
-                    + self.format.scale_bytes(part.n_rows, self.k)
-            })
+            .map(|part| self.format.packed_bytes(part.n_rows, self.k) + self.format.scale_bytes(part.n_rows, self.k))
             .sum()
     }
 }

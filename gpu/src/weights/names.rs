@@ -70,7 +70,10 @@ mod tests {
             ("model.language_model.norm.weight", "language_model.norm.weight"),
             ("model.language_model.norm.weight", "model.norm.weight"),
             ("model.language_model.norm.weight", "language_model.model.norm.weight"),
-            ("model.language_model.layers.0.mlp.up_proj.weight", "layers.0.mlp.up_proj.weight"),
+            (
+                "model.language_model.layers.0.mlp.up_proj.weight",
+                "layers.0.mlp.up_proj.weight",
+            ),
             ("lm_head.weight", "model.lm_head.weight"),
             ("lm_head.weight", "language_model.lm_head.weight"),
         ];
@@ -84,7 +87,10 @@ mod tests {
     #[test]
     fn hints_name_the_closest() {
         let names = ["a.norm1.weight", "a.norm2.weight", "b.other"].map(String::from);
-        assert_eq!(hint("a.norm3.weight", &names), "; the closest names are a.norm1.weight, a.norm2.weight");
+        assert_eq!(
+            hint("a.norm3.weight", &names),
+            "; the closest names are a.norm1.weight, a.norm2.weight"
+        );
         assert_eq!(hint("nothing.like.it.at.all", &names), "");
         assert_eq!(distance(b"kitten", b"sitting"), 3);
         assert_eq!(distance(b"", b"abc"), 3);

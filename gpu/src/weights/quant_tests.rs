@@ -21,8 +21,7 @@ fn round_trip(format: Format, values: &[f32], n_rows: usize, k: usize) -> Vec<f3
 fn group() -> impl Strategy<Value = Vec<f32>> {
     let exponent = -30i32..18;
     exponent.prop_flat_map(|e| {
-        proptest::collection::vec(-1.0f32..1.0, 1..=GROUP)
-            .prop_map(move |v| v.into_iter().map(|v| v * 2f32.powi(e)).collect())
+        proptest::collection::vec(-1.0f32..1.0, 1..=GROUP).prop_map(move |v| v.into_iter().map(|v| v * 2f32.powi(e)).collect())
     })
 }
 
@@ -137,7 +136,11 @@ fn largest_magnitude_finds_what_is_not_finite() {
         assert_eq!(largest_magnitude(dtype, &raw(&[1.0, -4.0, 2.0])), Ok(4.0));
         assert_eq!(largest_magnitude(dtype, &[]), Ok(0.0));
         for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            assert_eq!(largest_magnitude(dtype, &raw(&[1.0, 2.0, bad, bad])), Err(2), "{dtype:?} {bad}");
+            assert_eq!(
+                largest_magnitude(dtype, &raw(&[1.0, 2.0, bad, bad])),
+                Err(2),
+                "{dtype:?} {bad}"
+            );
         }
         assert_eq!(f32_from_raw(dtype, &raw(&[0.5, -3.0])), [0.5, -3.0]);
     }

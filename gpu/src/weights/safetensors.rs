@@ -84,12 +84,12 @@ pub fn header_length(file: &str, prefix: &[u8], size: u64) -> Result<usize> {
 ///
 /// Errors: `File` for the file as a whole, `Tensor` where one is at fault.
 pub fn parse_header(file: &str, json: &[u8], size: u64) -> Result<Header> {
-    let raw: RawHeader = serde_json::from_slice(json)
-        .map_err(|error| file_error(file, format!("has a bad safetensors header: {error}")))?;
+    let raw: RawHeader =
+        serde_json::from_slice(json).map_err(|error| file_error(file, format!("has a bad safetensors header: {error}")))?;
     let data_start = 8 + json.len() as u64;
-    let data_bytes = size.checked_sub(data_start).ok_or_else(|| {
-        file_error(file, format!("is truncated: {size} bytes, its header ends at {data_start}"))
-    })?;
+    let data_bytes = size
+        .checked_sub(data_start)
+        .ok_or_else(|| file_error(file, format!("is truncated: {size} bytes, its header ends at {data_start}")))?;
     let mut tensors = BTreeMap::new();
     for (name, entry) in raw.tensors {
         let info = check_entry(file, &name, &entry, data_start, data_bytes)?;
@@ -102,21 +102,14 @@ pub fn parse_header(file: &str, json: &[u8], size: u64) -> Result<Header> {
     })
 }
 
-fn check_entry(
-    file: &str,
-    name: &str,
-    entry: &RawEntry,
-    data_start: u64,
-    data_bytes: u64,
-) -> Result<TensorInfo> {
+fn check_entry(file: &str, name: &str, entry: &RawEntry, data_start: u64, data_bytes: u64) -> Result<TensorInfo> {
     let fail = |message: String| Error::Tensor {
         file: file.to_owned(),
         tensor: name.to_owned(),
         message,
     };
     let name_of_type: StrDeserializer<'_, ValueError> = entry.dtype.as_str().into_deserializer();
-    let dtype = Dtype::deserialize(name_of_type)
-        .map_err(|_| fail(format!("has the unknown type {:?}", entry.dtype)))?;
+    let dtype = Dtype::deserialize(name_of_type).map_err(|_| fail(format!("has the unknown type {:?}", entry.dtype)))?;
     let (begin, end) = entry.data_offsets;
     if begin > end {
         return Err(fail(format!("begins at {begin} after its end {end}")));
@@ -160,12 +153,7 @@ fn check_entry(
 }
 
 /// The ranges, in order, must follow each other from the start of the data to the end of the file.
-fn check_layout(
-    file: &str,
-    tensors: &BTreeMap<String, TensorInfo>,
-    data_start: u64,
-    size: u64,
-) -> Result<()> {
+fn check_layout(file: &str, tensors: &BTreeMap<String, TensorInfo>, data_start: u64, size: u64) -> Result<()> {
     let mut ranges: Vec<_> = tensors
         .iter()
         .map(|(name, info)| (info.offset, info.offset + info.size, name))
@@ -174,7 +162,11 @@ fn check_layout(
     let mut at = data_start;
     for (begin, end, name) in ranges {
         if begin != at {
-            let what = if begin < at { "overlaps the tensor before it" } else { "follows a hole" };
+            let what = if begin < at {
+                "overlaps the tensor before it"
+            } else {
+                "follows a hole"
+            };
             return Err(Error::Tensor {
                 file: file.to_owned(),
                 tensor: name.clone(),
@@ -184,10 +176,7 @@ fn check_layout(
         at = end;
     }
     if at != size {
-        return Err(file_error(
-            file,
-            format!("has {size} bytes, its tensors end at {at}"),
-        ));
+        return Err(file_error(file, format!("has {size} bytes, its tensors end at {at}")));
     }
     Ok(())
 }

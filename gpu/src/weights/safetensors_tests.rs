@@ -42,40 +42,107 @@ fn what_the_safetensors_crate_writes_is_read() {
 
 #[test]
 fn every_fault_has_its_words() {
-    let entry = |dtype: &str, shape: &str, offsets: &str| {
-        format!(r#"{{"dtype":"{dtype}","shape":{shape},"data_offsets":{offsets}}}"#)
-    };
+    let entry =
+        |dtype: &str, shape: &str, offsets: &str| format!(r#"{{"dtype":"{dtype}","shape":{shape},"data_offsets":{offsets}}}"#);
     let one = |dtype: &str, shape: &str, offsets: &str| format!(r#"{{"t":{}}}"#, entry(dtype, shape, offsets));
     let f32_4 = entry("F32", "[1]", "[0,4]");
     let deep = "[".repeat(100_000);
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
         ("empty file", vec![], "is truncated: 0 bytes"),
         ("seven bytes", vec![0; 7], "is truncated: 7 bytes"),
-        ("length above the file", 9u64.to_le_bytes().to_vec(), "is truncated: its header has 9"),
+        (
+            "length above the file",
+            9u64.to_le_bytes().to_vec(),
+            "is truncated: its header has 9",
+        ),
         ("length above the limit", u64::MAX.to_le_bytes().to_vec(), "at most 100000000"),
-        ("header cut off", file(&one("F32", "[1]", "[0,4]"), 0)[..20].to_vec(), "is truncated"),
+        (
+            "header cut off",
+            file(&one("F32", "[1]", "[0,4]"), 0)[..20].to_vec(),
+            "is truncated",
+        ),
         ("no JSON", file("hello", 0), "bad safetensors header"),
         ("a list", file("[]", 0), "a map of tensors"),
         ("empty header", file("", 0), "bad safetensors header"),
-        ("JSON bomb", file(&format!(r#"{{"t":{{"x":{deep}"#), 0), "bad safetensors header"),
-        ("JSON bomb as a shape", file(&format!(r#"{{"t":{{"shape":{deep}"#), 0), "bad safetensors header"),
-        ("not UTF-8", [&3u64.to_le_bytes()[..], b"{\"\xff"].concat(), "bad safetensors header"),
+        (
+            "JSON bomb",
+            file(&format!(r#"{{"t":{{"x":{deep}"#), 0),
+            "bad safetensors header",
+        ),
+        (
+            "JSON bomb as a shape",
+            file(&format!(r#"{{"t":{{"shape":{deep}"#), 0),
+            "bad safetensors header",
+        ),
+        (
+            "not UTF-8",
+            [&3u64.to_le_bytes()[..], b"{\"\xff"].concat(),
+            "bad safetensors header",
+        ),
         ("unknown type", file(&one("F99", "[1]", "[0,4]"), 4), "unknown type \"F99\""),
-        ("end past the data", file(&one("F32", "[2]", "[0,8]"), 4), "the file is truncated"),
-        ("end before begin", file(&one("F32", "[1]", "[4,0]"), 4), "begins at 4 after its end 0"),
-        ("negative offset", file(&one("F32", "[1]", "[-4,0]"), 4), "bad safetensors header"),
+        (
+            "end past the data",
+            file(&one("F32", "[2]", "[0,8]"), 4),
+            "the file is truncated",
+        ),
+        (
+            "end before begin",
+            file(&one("F32", "[1]", "[4,0]"), 4),
+            "begins at 4 after its end 0",
+        ),
+        (
+            "negative offset",
+            file(&one("F32", "[1]", "[-4,0]"), 4),
+            "bad safetensors header",
+        ),
         ("wrong size", file(&one("F32", "[3]", "[0,4]"), 4), "not the size of F32 [3]"),
-        ("wrong type", file(&one("BF16", "[1]", "[0,4]"), 4), "not the size of BF16 [1]"),
-        ("overflowing shape", file(&one("F32", "[4294967296,4294967296,4]", "[0,4]"), 4), "not the size of"),
+        (
+            "wrong type",
+            file(&one("BF16", "[1]", "[0,4]"), 4),
+            "not the size of BF16 [1]",
+        ),
+        (
+            "overflowing shape",
+            file(&one("F32", "[4294967296,4294967296,4]", "[0,4]"), 4),
+            "not the size of",
+        ),
         ("half a byte", file(&one("F4", "[1]", "[0,0]"), 0), "not the size of F4 [1]"),
-        ("nine extents", file(&one("F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4), "has 9 extents"),
+        (
+            "nine extents",
+            file(&one("F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4),
+            "has 9 extents",
+        ),
         ("trailing data", file(&one("F32", "[1]", "[0,4]"), 5), "its tensors end at"),
-        ("hole", file(&format!(r#"{{"t":{}}}"#, entry("F32", "[1]", "[4,8]")), 8), "follows a hole"),
-        ("overlap", file(&format!(r#"{{"t":{f32_4},"u":{}}}"#, entry("F32", "[1]", "[2,6]")), 6), "overlaps"),
-        ("the same range twice", file(&format!(r#"{{"t":{f32_4},"u":{f32_4}}}"#), 4), "overlaps"),
-        ("a name twice", file(&format!(r#"{{"t":{f32_4},"t":{f32_4}}}"#), 4), "\"t\" occurs twice"),
-        ("metadata that is no string", file(r#"{"__metadata__":{"a":1}}"#, 0), "bad safetensors header"),
-        ("missing shape", file(r#"{"t":{"dtype":"F32","data_offsets":[0,4]}}"#, 4), "shape"),
+        (
+            "hole",
+            file(&format!(r#"{{"t":{}}}"#, entry("F32", "[1]", "[4,8]")), 8),
+            "follows a hole",
+        ),
+        (
+            "overlap",
+            file(&format!(r#"{{"t":{f32_4},"u":{}}}"#, entry("F32", "[1]", "[2,6]")), 6),
+            "overlaps",
+        ),
+        (
+            "the same range twice",
+            file(&format!(r#"{{"t":{f32_4},"u":{f32_4}}}"#), 4),
+            "overlaps",
+        ),
+        (
+            "a name twice",
+            file(&format!(r#"{{"t":{f32_4},"t":{f32_4}}}"#), 4),
+            "\"t\" occurs twice",
+        ),
+        (
+            "metadata that is no string",
+            file(r#"{"__metadata__":{"a":1}}"#, 0),
+            "bad safetensors header",
+        ),
+        (
+            "missing shape",
+            file(r#"{"t":{"dtype":"F32","data_offsets":[0,4]}}"#, 4),
+            "shape",
+        ),
     ];
     let mut wrong = Vec::new();
     for (name, bytes, words) in cases {

@@ -10,12 +10,7 @@ use crate::error::{Error, Result};
 /// 32 rows but the last. `n = 0` gives one empty part.
 ///
 /// Errors: [`Error::AdapterTooSmall`] if 32 rows do not fit.
-pub fn split_rows(
-    format: Format,
-    n: usize,
-    k: usize,
-    adapter: &Adapter,
-) -> Result<Vec<Range<usize>>> {
+pub fn split_rows(format: Format, n: usize, k: usize, adapter: &Adapter) -> Result<Vec<Range<usize>>> {
     let limit = adapter.max_binding_bytes.min(adapter.max_buffer_bytes);
     // A power of two, so that rows of a part begin at whole words of scales and at whole tiles of a matmul.
     const ALIGN: usize = 32;
@@ -35,10 +30,7 @@ pub fn split_rows(
     }
     let n_parts = n.div_ceil(most);
     let rows = n.div_ceil(n_parts).next_multiple_of(ALIGN).min(most);
-    Ok((0..n)
-        .step_by(rows)
-        .map(|first| first..n.min(first + rows))
-        .collect())
+    Ok((0..n).step_by(rows).map(|first| first..n.min(first + rows)).collect())
 }
 
 #[cfg(test)]

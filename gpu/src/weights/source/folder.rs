@@ -25,10 +25,7 @@ impl Folder {
         let entries = std::fs::read_dir(&path);
         match entries {
             Ok(_) => Ok(Self { name, path }),
-            Err(error) => Err(file_error(
-                name,
-                format!("cannot be read as a model's folder: {error}"),
-            )),
+            Err(error) => Err(file_error(name, format!("cannot be read as a model's folder: {error}"))),
         }
     }
 
@@ -69,8 +66,7 @@ impl Source for Folder {
 
 /// Bytes `offset .. offset + len`; memory is taken as the bytes arrive, so a lying length costs nothing.
 fn read_range(path: &Path, offset: u64, len: usize) -> Result<Vec<u8>> {
-    let failed =
-        |error: std::io::Error| file_error(path.display().to_string(), error.to_string());
+    let failed = |error: std::io::Error| file_error(path.display().to_string(), error.to_string());
     let mut file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
     if offset.checked_add(len as u64).is_none_or(|end| end > size) {
@@ -120,9 +116,22 @@ mod tests {
         std::fs::write(dir.path().join("secret"), b"x").expect("written");
         let folder = Folder::open(&inner).expect("opens");
         let absolute = dir.path().join("secret").display().to_string();
-        for name in ["../secret", "a/../../secret", "..", ".", "", "a//b", "..\\secret", "C:secret", &absolute] {
+        for name in [
+            "../secret",
+            "a/../../secret",
+            "..",
+            ".",
+            "",
+            "a//b",
+            "..\\secret",
+            "C:secret",
+            &absolute,
+        ] {
             let error = block_on(folder.read(name, 0, 1)).expect_err("refused");
-            assert!(error.to_string().contains("inside the checkpoint's folder"), "{name}: {error}");
+            assert!(
+                error.to_string().contains("inside the checkpoint's folder"),
+                "{name}: {error}"
+            );
             assert!(block_on(folder.size(name)).is_err(), "{name}");
         }
     }

@@ -15,10 +15,7 @@ pub struct Memory {
 
 impl Memory {
     /// A later file of the same name replaces an earlier one.
-    pub fn new(
-        name: impl Into<String>,
-        files: impl IntoIterator<Item = (String, Cow<'static, [u8]>)>,
-    ) -> Self {
+    pub fn new(name: impl Into<String>, files: impl IntoIterator<Item = (String, Cow<'static, [u8]>)>) -> Self {
         Self {
             name: name.into(),
             files: files.into_iter().collect(),
@@ -77,7 +74,10 @@ mod tests {
         for (offset, len) in [(1, 2), (3, 0), (u64::MAX, 1), (1, usize::MAX)] {
             assert!(block_on(memory.read("config.json", offset, len)).is_err());
         }
-        assert_eq!(block_on(read_text(&memory, "config.json")).expect("text").as_deref(), Some("{}"));
+        assert_eq!(
+            block_on(read_text(&memory, "config.json")).expect("text").as_deref(),
+            Some("{}")
+        );
         assert_eq!(block_on(read_text(&memory, "x")).expect("none"), None);
         let error = block_on(read_text(&memory, "bad.txt")).expect_err("not text");
         assert!(error.to_string().contains("UTF-8"), "{error}");

@@ -51,8 +51,7 @@ pub async fn read_text(source: &dyn Source, file: &str) -> Result<Option<String>
         ));
     }
     let bytes = source.read(file, 0, size as usize).await?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| file_error(file, format!("is not UTF-8: {}", error.utf8_error())))?;
+    let text = String::from_utf8(bytes).map_err(|error| file_error(file, format!("is not UTF-8: {}", error.utf8_error())))?;
     Ok(Some(text))
 }
 
@@ -69,15 +68,10 @@ pub(crate) fn file_error(file: impl Into<String>, message: impl Into<String>) ->
 pub(crate) fn check_file_name(file: &str) -> Result<()> {
     let plain = !file.is_empty()
         && !file.contains(['\\', '\0', ':'])
-        && file
-            .split('/')
-            .all(|part| !part.is_empty() && part != "." && part != "..");
+        && file.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
     if plain {
         Ok(())
     } else {
-        Err(file_error(
-            file,
-            "is not a file name inside the checkpoint's folder",
-        ))
+        Err(file_error(file, "is not a file name inside the checkpoint's folder"))
     }
 }
