@@ -4,8 +4,10 @@
 pub mod actor;
 pub mod engine;
 pub mod error;
+pub mod kernel;
 pub mod kv_cache;
 pub mod model;
+pub mod plan;
 pub mod protocol;
 pub mod recording;
 pub mod sampler;

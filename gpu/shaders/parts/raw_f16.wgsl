@@ -1,0 +1,7 @@
+// Raw values of f16, two in a word, taken apart in integers so that subnormals survive everywhere.
+@group(0) @binding(1) var<storage, read> src: array<u32>;
+
+fn raw(i: u32) -> f32 {
+    let bits = (src[i / 2u] >> ((i & 1u) * 16u)) & 0xffffu;
+    return f16_value(bits);
+}

@@ -1,0 +1,227 @@
+// Chooses the next token from the logits and moves the state on; the formula is that of src/sampler.rs.
+//
+//   logits   [1, V]        f32
+//   sampling               words of `SamplingWords`
+//   state                  words of `State`, changed
+//   seen     [V]           u32, changed
+//   ids      [1]           u32, written
+//   pos      [3, 1]        u32, written
+//   ring     [ring_len, 2] u32, one entry written
+//
+// grid   [1, 1, 1]: one workgroup walks the vocabulary
+// parts  reduce
+// cost   greedy: the logits twice; top-k and top-p: 32 times each (bisection over the bits of a threshold)
+override WG: u32 = 256u; // a power of two
+struct Params { v: u32, ring_len: u32, pad0: u32, pad1: u32 }
+struct Sampling {
+    temperature: f32,
+    top_k: u32,
+    top_p: f32,
+    min_p: f32,
+    repetition_penalty: f32,
+    presence_penalty: f32,
+    n_stop: u32,
+    pad: u32,
+    stop: array<u32, 8>,
+}
+struct State {
+    kv_len: u32,
+    n_tokens: u32,
+    position: u32,
+    done: u32,
+    step: u32,
+    max_steps: u32,
+    seed0: u32,
+    seed1: u32,
+    last_id: u32,
+    think_left: u32,
+    think_end: u32,
+    pad: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> sampling: Sampling;
+@group(0) @binding(3) var<storage, read_write> state: State;
+@group(0) @binding(4) var<storage, read_write> seen: array<u32>;
+@group(0) @binding(5) var<storage, read_write> ids: array<u32>;
+@group(0) @binding(6) var<storage, read_write> pos: array<u32>;
+@group(0) @binding(7) var<storage, read_write> ring: array<vec2<u32>>;
+const NO_THOUGHT: u32 = 0xffffffffu;
+var<workgroup> scratch: array<f32, WG>; // for part `reduce`
+var<workgroup> best_id: array<u32, WG>;
+var<workgroup> n_fed: u32;
+
+// Step 2: the logit of an id after penalties.
+fn penalised(i: u32) -> f32 {
+    let l = logits[i];
+    let bent = select(l * sampling.repetition_penalty, l / sampling.repetition_penalty, l > 0.0);
+    return select(l, bent - sampling.presence_penalty, seen[i] > 0u);
+}
+
+// Unsigned integers in the order of the floats.
+fn key_of(x: f32) -> u32 {
+    let bits = bitcast<u32>(x);
+    return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
+}
+
+fn pcg(input: u32) -> u32 {
+    let state = input * 747796405u + 2891336453u;
+    let word = ((state >> ((state >> 28u) + 4u)) ^ state) * 277803737u;
+    return (word >> 22u) ^ word;
+}
+
+// How many ids, or what weight, have at least this key (of l' = l / temperature).
+fn mass_from(lane: u32, key: u32, top: f32, weighted: bool) -> f32 {
+    var mass = 0.0;
+    for (var i = lane; i < params.v; i += WG) {
+        let l = penalised(i) / sampling.temperature;
+        let one = select(1.0, exp(l - top), weighted);
+        mass += select(0.0, one, key_of(l) >= key);
+    }
+    return reduce_sum(lane, mass);
+}
+
+// The largest key from which on there is at least `needed` mass, among keys from `lowest` on.
+fn key_with(lane: u32, needed: f32, lowest: u32, top: f32, weighted: bool) -> u32 {
+    var key = 0u;
+    for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
+        if mass_from(lane, max(key | bit, lowest), top, weighted) >= needed {
+            key |= bit;
+        }
+    }
+    return clamp(key, lowest, key_of(top));
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(local_invocation_index) lane: u32) {
+    if lane == 0u {
+        n_fed = state.n_tokens;
+    }
+    if workgroupUniformLoad(&n_fed) == 0u {
+        return;
+    }
+
+    // The largest logit, the lowest id on a tie; and what the log-probability needs.
+    var top = -3.4028234e38;
+    var top_id = 0u;
+    for (var i = lane; i < params.v; i += WG) {
+        let l = penalised(i);
+        let better = l > top;
+        top = select(top, l, better);
+        top_id = select(top_id, i, better);
+    }
+    scratch[lane] = top;
+    best_id[lane] = top_id;
+    for (var width = WG / 2u; width > 0u; width /= 2u) {
+        workgroupBarrier();
+        if lane < width {
+            let other = scratch[lane + width];
+            let other_id = best_id[lane + width];
+            if other > scratch[lane] || (other == scratch[lane] && other_id < best_id[lane]) {
+                scratch[lane] = other;
+                best_id[lane] = other_id;
+            }
+        }
+    }
+    workgroupBarrier();
+    top = scratch[0];
+    top_id = best_id[0];
+    var sum = 0.0;
+    for (var i = lane; i < params.v; i += WG) {
+        sum += exp(penalised(i) - top);
+    }
+    let log_total = log(reduce_sum(lane, sum));
+
+    var id = top_id;
+    if sampling.temperature > 0.0 {
+        let hot = top / sampling.temperature;
+        var key = 0u;
+        if sampling.top_k > 0u && sampling.top_k < params.v {
+            key = key_with(lane, f32(sampling.top_k), key, hot, false);
+        }
+        if sampling.top_p < 1.0 {
+            let needed = sampling.top_p * mass_from(lane, key, hot, true);
+            key = key_with(lane, needed, key, hot, true);
+        }
+        // Each lane sums a run of ids; lane 0 finds the run and walks it.
+        let run = (params.v + WG - 1u) / WG;
+        let first = min(lane * run, params.v);
+        var mass = 0.0;
+        for (var i = first; i < min(first + run, params.v); i++) {
+            mass += kept_weight(i, key, hot);
+        }
+        workgroupBarrier();
+        scratch[lane] = mass;
+        workgroupBarrier();
+        if lane == 0u {
+            id = draw(key, hot, run);
+        }
+    }
+
+    if lane == 0u {
+        advance(id, top, log_total);
+    }
+}
+
+// The weight of an id that is left after top-k, top-p and min-p; 0 of one that is not.
+fn kept_weight(i: u32, key: u32, hot: f32) -> f32 {
+    let l = penalised(i) / sampling.temperature;
+    let weight = exp(l - hot);
+    return select(0.0, weight, key_of(l) >= key && weight >= sampling.min_p);
+}
+
+// Walks the ids upwards until their weight exceeds u · total; `scratch` has the weights of the runs.
+fn draw(key: u32, hot: f32, run: u32) -> u32 {
+    var total = 0.0;
+    for (var j = 0u; j < WG; j++) {
+        total += scratch[j];
+    }
+    let hash = pcg(state.seed0 ^ pcg(state.seed1 ^ pcg(state.step)));
+    let target_mass = f32(hash >> 8u) / 16777216.0 * total;
+    var before = 0.0;
+    var j = 0u;
+    while j + 1u < WG && before + scratch[j] <= target_mass {
+        before += scratch[j];
+        j++;
+    }
+    // Rounding may leave the walk short of the target: then the last id that was kept.
+    var id = 0u;
+    for (var i = j * run; i < min(j * run + run, params.v); i++) {
+        let weight = kept_weight(i, key, hot);
+        if weight > 0.0 && before <= target_mass {
+            id = i;
+        }
+        before += weight;
+    }
+    return id;
+}
+
+// Steps 4 to 6, by one lane.
+fn advance(chosen: u32, top: f32, log_total: f32) {
+    var id = chosen;
+    if state.think_left != NO_THOUGHT {
+        if state.think_left == 0u {
+            id = state.think_end;
+        }
+        state.think_left = select(state.think_left - 1u, NO_THOUGHT, id == state.think_end);
+    }
+    let log_probability = penalised(min(id, params.v - 1u)) - top - log_total;
+    if id < params.v {
+        seen[id] += 1u;
+    }
+    ring[state.step % params.ring_len] = vec2<u32>(id, bitcast<u32>(log_probability));
+    ids[0] = id;
+    pos[0] = state.position;
+    pos[1] = state.position;
+    pos[2] = state.position;
+    state.kv_len += state.n_tokens;
+    state.position += 1u;
+    state.step += 1u;
+    state.last_id = id;
+    var done = state.step >= state.max_steps;
+    for (var i = 0u; i < min(sampling.n_stop, 8u); i++) {
+        done = done || sampling.stop[i] == id;
+    }
+    state.done = select(0u, 1u, done);
+    state.n_tokens = select(1u, 0u, done);
+}

@@ -1,1 +1,0 @@
-//! The real GPU: plays plans as WGSL dispatches.

@@ -1,0 +1,138 @@
+//! Compute pipelines, made once for each kernel, variant and set of overrides.
+
+use std::collections::HashMap;
+
+use crate::error::{Error, Result};
+use crate::kernel::{self, Access, Dispatch, Override};
+
+/// A pipeline and the layouts of its groups.
+#[derive(Clone)]
+pub struct Pipeline {
+    pub pipeline: ::wgpu::ComputePipeline,
+    /// Group 0, and group 1 if the kernel has one.
+    pub layouts: Vec<::wgpu::BindGroupLayout>,
+}
+
+type Key = (&'static str, Vec<&'static str>, Vec<Override>);
+/// Does the group start with `Params`, and what follows?
+type Signature = (bool, Vec<Access>);
+
+pub struct Pipelines {
+    device: ::wgpu::Device,
+    checked: bool,
+    pipelines: HashMap<Key, Pipeline>,
+    modules: HashMap<(&'static str, Vec<&'static str>), ::wgpu::ShaderModule>,
+    layouts: HashMap<Signature, ::wgpu::BindGroupLayout>,
+}
+
+impl Pipelines {
+    pub fn new(device: ::wgpu::Device, checked: bool) -> Self {
+        Self {
+            device,
+            checked,
+            pipelines: HashMap::new(),
+            modules: HashMap::new(),
+            layouts: HashMap::new(),
+        }
+    }
+
+    /// The pipeline that a dispatch needs. Faults of the device surface where the caller checks for them.
+    ///
+    /// Errors: `Engine` if there is no such kernel.
+    pub fn get(&mut self, dispatch: &Dispatch) -> Result<Pipeline> {
+        let key = (dispatch.kernel, dispatch.parts.clone(), dispatch.overrides.clone());
+        if let Some(pipeline) = self.pipelines.get(&key) {
+            return Ok(pipeline.clone());
+        }
+        let layouts: Vec<_> = (0..=1)
+            .map(|group| {
+                let of_group = dispatch.bindings.iter().filter(|binding| binding.group == group);
+                (group == 0, of_group.map(|binding| binding.access).collect::<Vec<_>>())
+            })
+            .filter(|(has_params, accesses)| *has_params || !accesses.is_empty())
+            .map(|signature| self.layout(signature))
+            .collect();
+        let module = self.module(dispatch)?;
+        let groups: Vec<_> = layouts.iter().map(Some).collect();
+        let layout = self.device.create_pipeline_layout(&::wgpu::PipelineLayoutDescriptor {
+            label: Some(dispatch.kernel),
+            bind_group_layouts: &groups,
+            immediate_size: 0,
+        });
+        let constants: Vec<(&str, f64)> = dispatch
+            .overrides
+            .iter()
+            .map(|&(name, value)| (name, f64::from(value)))
+            .collect();
+        let pipeline = self.device.create_compute_pipeline(&::wgpu::ComputePipelineDescriptor {
+            label: Some(dispatch.kernel),
+            layout: Some(&layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: ::wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                // Kernels write workgroup memory before they read it.
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        let made = Pipeline { pipeline, layouts };
+        self.pipelines.insert(key, made.clone());
+        Ok(made)
+    }
+
+    fn module(&mut self, dispatch: &Dispatch) -> Result<::wgpu::ShaderModule> {
+        let key = (dispatch.kernel, dispatch.parts.clone());
+        if let Some(module) = self.modules.get(&key) {
+            return Ok(module.clone());
+        }
+        let variant = kernel::source(dispatch.kernel, &dispatch.parts).ok_or_else(|| Error::Engine {
+            what: dispatch.kernel,
+            message: format!("the kernel has no variant {:?}", dispatch.parts),
+        })?;
+        let checks = match self.checked {
+            true => ::wgpu::ShaderRuntimeChecks::checked(),
+            false => ::wgpu::ShaderRuntimeChecks::unchecked(),
+        };
+        let descriptor = ::wgpu::ShaderModuleDescriptor {
+            label: Some(dispatch.kernel),
+            source: ::wgpu::ShaderSource::Wgsl(variant.source.into()),
+        };
+        #[expect(unsafe_code, reason = "kernels without run-time checks are faster")]
+        // SAFETY: the source is one of this crate's own kernels, whose indices stay within what `lower` binds, and whose
+        // loops end; tests run them with the checks on, against the twins.
+        let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
+        self.modules.insert(key, module.clone());
+        Ok(module)
+    }
+
+    fn layout(&mut self, signature: Signature) -> ::wgpu::BindGroupLayout {
+        if let Some(layout) = self.layouts.get(&signature) {
+            return layout.clone();
+        }
+        let (has_params, accesses) = &signature;
+        let params = has_params.then_some(::wgpu::BufferBindingType::Uniform);
+        let storage = accesses.iter().map(|access| ::wgpu::BufferBindingType::Storage {
+            read_only: *access == Access::Read,
+        });
+        let entries: Vec<_> = (0..)
+            .zip(params.into_iter().chain(storage))
+            .map(|(binding, ty)| ::wgpu::BindGroupLayoutEntry {
+                binding,
+                visibility: ::wgpu::ShaderStages::COMPUTE,
+                ty: ::wgpu::BindingType::Buffer {
+                    ty,
+                    has_dynamic_offset: false,
+                    min_binding_size: None,
+                },
+                count: None,
+            })
+            .collect();
+        let layout = self.device.create_bind_group_layout(&::wgpu::BindGroupLayoutDescriptor {
+            label: None,
+            entries: &entries,
+        });
+        self.layouts.insert(signature, layout.clone());
+        layout
+    }
+}

@@ -1,0 +1,302 @@
+//! A plan made ready: its temporaries, the uniform buffer with every dispatch's `Params`, and bind groups.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::pipelines::{Pipeline, Pipelines};
+use crate::error::{Error, Result};
+use crate::kernel::{Binding, Dispatch, Memory};
+use crate::plan::Plan;
+use crate::recording::{Place, Recording};
+use crate::tensor::TensorId;
+
+/// Temporaries that recordings without cuts share: each plays in one submission, so none is in use between two.
+#[derive(Default)]
+pub struct Lender {
+    /// The buffer, and how many prepared recordings use it.
+    lent: Vec<(::wgpu::Buffer, usize)>,
+}
+
+impl Lender {
+    /// One buffer for each size, all different; new ones are made where none fits.
+    fn lend(&mut self, device: &::wgpu::Device, name: &str, sizes: &[u64]) -> Vec<::wgpu::Buffer> {
+        let mut taken = vec![false; self.lent.len()];
+        // The largest first, so that it finds the one that fits it.
+        let mut order: Vec<usize> = (0..sizes.len()).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(sizes[i]));
+        let mut buffers: Vec<Option<::wgpu::Buffer>> = vec![None; sizes.len()];
+        for i in order {
+            let fits = |j: &usize| !taken[*j] && self.lent[*j].0.size() >= sizes[i];
+            let best = (0..self.lent.len()).filter(fits).min_by_key(|&j| self.lent[j].0.size());
+            let j = best.unwrap_or_else(|| {
+                self.lent.push((temp_buffer(device, name, sizes[i]), 0));
+                taken.push(false);
+                self.lent.len() - 1
+            });
+            taken[j] = true;
+            self.lent[j].1 += 1;
+            buffers[i] = Some(self.lent[j].0.clone());
+        }
+        buffers.into_iter().flatten().collect()
+    }
+
+    fn give_back(&mut self, buffers: &[::wgpu::Buffer]) {
+        for (buffer, users) in &mut self.lent {
+            if buffers.contains(buffer) {
+                *users -= 1;
+            }
+        }
+        self.lent.retain(|(_, users)| *users > 0);
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.lent.iter().map(|(buffer, _)| buffer.size()).sum()
+    }
+}
+
+fn temp_buffer(device: &::wgpu::Device, name: &str, size: u64) -> ::wgpu::Buffer {
+    device.create_buffer(&::wgpu::BufferDescriptor {
+        label: Some(name),
+        size,
+        usage: ::wgpu::BufferUsages::STORAGE | ::wgpu::BufferUsages::COPY_SRC,
+        mapped_at_creation: false,
+    })
+}
+
+/// One dispatch, ready.
+pub struct Step {
+    pipeline: ::wgpu::ComputePipeline,
+    groups: Vec<::wgpu::BindGroup>,
+    grid: [u32; 3],
+}
+
+/// A plan and all that it is played with.
+pub struct Prepared {
+    pub plan: Plan,
+    steps: Vec<Step>,
+    temps: Vec<::wgpu::Buffer>,
+    params_bytes: u64,
+    /// What a tap's name reads, and how many bytes.
+    taps: BTreeMap<String, (::wgpu::Buffer, u64)>,
+}
+
+impl Prepared {
+    /// Errors: `Engine` for a tensor that is not there or smaller than the recording says.
+    pub fn new<'a>(
+        recording: &Recording,
+        plan: Plan,
+        device: &::wgpu::Device,
+        queue: &::wgpu::Queue,
+        pipelines: &mut Pipelines,
+        lender: &mut Lender,
+        tensor: impl Fn(TensorId) -> Option<&'a ::wgpu::Buffer>,
+    ) -> Result<Self> {
+        check_tensors(&plan, &tensor)?;
+        let temps = match plan.own_temps {
+            true => plan.temps.iter().map(|&size| temp_buffer(device, &plan.name, size)).collect(),
+            false => lender.lend(device, &plan.name, &plan.temps),
+        };
+        let (params, offsets) = params_buffer(device, queue, &plan);
+        let buffer_of = |memory: Memory| match memory {
+            Memory::Temp(number) => temps.get(number as usize),
+            Memory::Tensor(id) => tensor(id),
+        };
+        let mut binder = Binder {
+            device,
+            params: &params,
+            weights: HashMap::new(),
+        };
+        let mut steps = Vec::with_capacity(plan.dispatches.len());
+        for (dispatch, &offset) in plan.dispatches.iter().zip(&offsets) {
+            let pipeline = pipelines.get(dispatch)?;
+            steps.push(Step {
+                groups: binder.groups(dispatch, &pipeline, offset, &buffer_of)?,
+                pipeline: pipeline.pipeline,
+                grid: dispatch.grid,
+            });
+        }
+        let mut taps = BTreeMap::new();
+        if recording.keep_taps {
+            for (name, &tap) in &recording.taps {
+                let info = recording.info(tap);
+                let root = recording.root(tap);
+                let buffer = match recording.info(root).place {
+                    Place::Bound(id) => tensor(id),
+                    Place::Temp | Place::View(_) => plan.temp_of.get(&root).and_then(|&i| temps.get(i as usize)),
+                };
+                if let Some(buffer) = buffer {
+                    taps.insert(name.clone(), (buffer.clone(), info.dtype.size_bytes(info.shape.n())));
+                }
+            }
+        }
+        Ok(Self {
+            params_bytes: params.size(),
+            plan,
+            steps,
+            temps,
+            taps,
+        })
+    }
+
+    /// Errors: `Engine` if there is no such slice.
+    pub fn steps(&self, slice: usize) -> Result<&[Step]> {
+        let range = self.plan.slices.get(slice).cloned();
+        range.and_then(|range| self.steps.get(range)).ok_or_else(|| Error::Engine {
+            what: "play",
+            message: format!("{} has no slice {slice}", self.plan.name),
+        })
+    }
+
+    /// Errors: `Engine` if the recording has no such tap, or was prepared without `keep_taps`.
+    pub fn tap(&self, name: &str) -> Result<(&::wgpu::Buffer, u64)> {
+        match self.taps.get(name) {
+            Some((buffer, size_bytes)) => Ok((buffer, *size_bytes)),
+            None => Err(Error::Engine {
+                what: "read_tap",
+                message: format!("{} keeps no tap {name}", self.plan.name),
+            }),
+        }
+    }
+
+    pub fn temp_bytes(&self) -> u64 {
+        self.plan.temp_bytes()
+    }
+
+    /// Bytes that only this one holds.
+    pub fn own_bytes(&self) -> u64 {
+        let temps = if self.plan.own_temps {
+            self.temps.iter().map(::wgpu::Buffer::size).sum()
+        } else {
+            0
+        };
+        temps + self.params_bytes
+    }
+
+    pub fn give_back(self, lender: &mut Lender) {
+        if !self.plan.own_temps {
+            lender.give_back(&self.temps);
+        }
+    }
+}
+
+/// Writes the steps into one compute pass.
+pub fn encode(encoder: &mut ::wgpu::CommandEncoder, steps: &[Step]) {
+    let mut pass = encoder.begin_compute_pass(&::wgpu::ComputePassDescriptor::default());
+    for step in steps {
+        pass.set_pipeline(&step.pipeline);
+        for (index, group) in (0..).zip(&step.groups) {
+            pass.set_bind_group(index, group, &[]);
+        }
+        let [x, y, z] = step.grid;
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
+/// Every bound tensor is there and large enough: said with names here, not as a validation error later.
+fn check_tensors<'a>(plan: &Plan, tensor: &impl Fn(TensorId) -> Option<&'a ::wgpu::Buffer>) -> Result<()> {
+    for dispatch in &plan.dispatches {
+        for binding in &dispatch.bindings {
+            let Memory::Tensor(id) = binding.operand.memory else {
+                continue;
+            };
+            let found = tensor(id).map_or(0, ::wgpu::Buffer::size);
+            if found < binding.operand.bound_bytes() {
+                return Err(Error::Engine {
+                    what: dispatch.kernel,
+                    message: format!(
+                        "{}: tensor {} has {found} bytes, {} are bound",
+                        binding.name, id.0, binding.operand.size_bytes
+                    ),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// All `Params` in one uniform buffer, and where each starts.
+fn params_buffer(device: &::wgpu::Device, queue: &::wgpu::Queue, plan: &Plan) -> (::wgpu::Buffer, Vec<u64>) {
+    let align = device.limits().min_uniform_buffer_offset_alignment as usize;
+    let mut bytes = Vec::new();
+    let mut offsets = Vec::with_capacity(plan.dispatches.len());
+    for dispatch in &plan.dispatches {
+        bytes.resize(bytes.len().next_multiple_of(align), 0);
+        offsets.push(bytes.len() as u64);
+        bytes.extend_from_slice(&dispatch.params);
+    }
+    bytes.resize(bytes.len().max(1).next_multiple_of(16), 0);
+    let buffer = device.create_buffer(&::wgpu::BufferDescriptor {
+        label: Some("params"),
+        size: bytes.len() as u64,
+        usage: ::wgpu::BufferUsages::UNIFORM | ::wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    queue.write_buffer(&buffer, 0, &bytes);
+    (buffer, offsets)
+}
+
+/// What tells one bind group of group 1 from another: memory, bytes and access of each binding.
+type WeightKey = Vec<(Memory, u64, crate::kernel::Access)>;
+
+struct Binder<'a> {
+    device: &'a ::wgpu::Device,
+    params: &'a ::wgpu::Buffer,
+    /// Groups of weights, which several dispatches bind alike.
+    weights: HashMap<WeightKey, ::wgpu::BindGroup>,
+}
+
+impl Binder<'_> {
+    fn groups<'b>(
+        &mut self,
+        dispatch: &Dispatch,
+        pipeline: &Pipeline,
+        params_offset: u64,
+        buffer_of: &impl Fn(Memory) -> Option<&'b ::wgpu::Buffer>,
+    ) -> Result<Vec<::wgpu::BindGroup>> {
+        let mut groups = Vec::with_capacity(pipeline.layouts.len());
+        for (index, layout) in (0..).zip(&pipeline.layouts) {
+            let bindings: Vec<&Binding> = dispatch.bindings.iter().filter(|binding| binding.group == index).collect();
+            let key: WeightKey = bindings
+                .iter()
+                .map(|binding| (binding.operand.memory, binding.operand.bound_bytes(), binding.access))
+                .collect();
+            if index > 0
+                && let Some(group) = self.weights.get(&key)
+            {
+                groups.push(group.clone());
+                continue;
+            }
+            let mut entries = Vec::with_capacity(bindings.len() + 1);
+            if index == 0 {
+                entries.push(entry(0, self.params, params_offset, dispatch.params.len() as u64));
+            }
+            for binding in bindings {
+                let buffer = buffer_of(binding.operand.memory).ok_or_else(|| Error::Engine {
+                    what: dispatch.kernel,
+                    message: format!("{} is nowhere", binding.name),
+                })?;
+                entries.push(entry(binding.index, buffer, 0, binding.operand.bound_bytes()));
+            }
+            let group = self.device.create_bind_group(&::wgpu::BindGroupDescriptor {
+                label: Some(dispatch.kernel),
+                layout,
+                entries: &entries,
+            });
+            if index > 0 {
+                self.weights.insert(key, group.clone());
+            }
+            groups.push(group);
+        }
+        Ok(groups)
+    }
+}
+
+fn entry(binding: u32, buffer: &::wgpu::Buffer, offset: u64, size_bytes: u64) -> ::wgpu::BindGroupEntry<'_> {
+    ::wgpu::BindGroupEntry {
+        binding,
+        resource: ::wgpu::BindingResource::Buffer(::wgpu::BufferBinding {
+            buffer,
+            offset,
+            size: std::num::NonZeroU64::new(size_bytes),
+        }),
+    }
+}

@@ -1,0 +1,50 @@
+//! Sum of two buffers; see `shaders/add.wgsl`.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Binding, Kernel, Operand, Override, group0, lanes};
+
+/// `y = a + b`.
+pub struct Add {
+    pub a: Operand, // [n] f32
+    pub b: Operand, // [n] f32
+    pub y: Operand, // [n] f32
+    pub n: usize,
+    /// Lanes of a workgroup.
+    pub workgroup: u32,
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Params {
+    pub n4: u32,
+    pub pad: [u32; 3],
+}
+
+impl Kernel for Add {
+    const NAME: &'static str = "add";
+    type Params = Params;
+
+    fn params(&self) -> Params {
+        Params {
+            n4: self.n.div_ceil(4) as u32,
+            pad: [0; 3],
+        }
+    }
+
+    fn bindings(&self) -> Vec<Binding> {
+        group0(&[("a", self.a), ("b", self.b)], &[("y", self.y)])
+    }
+
+    fn overrides(&self) -> Vec<Override> {
+        vec![("WG", self.workgroup)]
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        lanes(self.n.div_ceil(4), self.workgroup)
+    }
+
+    fn invocations(&self) -> u32 {
+        self.workgroup
+    }
+}

@@ -1,0 +1,120 @@
+//! What `matvec` and `matmul` share: the operands of a linear layer and what follows it.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Access, Binding, Operand, group1};
+use crate::recording::GeluForm;
+use crate::weights::Format;
+
+/// A run of rows of a weight, as kernels read it.
+#[derive(Clone, Copy, Debug)]
+pub struct WeightRows {
+    pub format: Format,
+    pub packed: Operand,
+    /// For formats that have them.
+    pub scales: Option<Operand>,
+    pub first_row: usize,
+    pub n_rows: usize,
+    /// Values in a stored row, a multiple of 32.
+    pub k_padded: usize,
+}
+
+impl WeightRows {
+    /// The part of role `weight`.
+    pub fn part(&self) -> &'static str {
+        match self.format {
+            Format::F32 => "weight_f32",
+            Format::F16 => "weight_f16",
+            Format::Q8 => "weight_q8",
+            Format::Q4 => "weight_q4",
+        }
+    }
+
+    /// Group 1.
+    pub fn bindings(&self) -> Vec<Binding> {
+        let scales = self.scales.map(|scales| ("scales", scales));
+        let reads: Vec<_> = [("packed", self.packed)].into_iter().chain(scales).collect();
+        group1(&reads, &[])
+    }
+}
+
+/// `y[t, row] = addend[t, row] + gelu(W[row] · x[t] + bias[row])` for a run of rows, absent things left out.
+#[derive(Clone, Copy, Debug)]
+pub struct Linear {
+    pub weight: WeightRows,
+    pub x: Operand,              // [t, k] f32
+    pub bias: Option<Operand>,   // [n] f32
+    pub addend: Option<Operand>, // [t, n] f32
+    pub gelu: Option<GeluForm>,
+    pub y: Operand, // [t, n] f32
+    pub t: usize,
+    /// Rows of the whole weight.
+    pub n: usize,
+    pub k: usize,
+}
+
+/// The first words of both kernels' `Params`.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct LinearParams {
+    pub n: u32,
+    pub k: u32,
+    pub n_rows: u32,
+    pub first_row: u32,
+    pub row4: u32,
+    pub has_bias: u32,
+    pub has_addend: u32,
+    pub gelu_form: u32,
+}
+
+/// The number of a form in part `gelu`; 0 is none.
+pub fn gelu_word(form: Option<GeluForm>) -> u32 {
+    match form {
+        None => 0,
+        Some(GeluForm::Tanh) => 1,
+        Some(GeluForm::Erf) => 2,
+    }
+}
+
+impl Linear {
+    pub fn params(&self) -> LinearParams {
+        LinearParams {
+            n: self.n as u32,
+            k: self.k as u32,
+            n_rows: self.weight.n_rows as u32,
+            first_row: self.weight.first_row as u32,
+            row4: (self.weight.k_padded / 4) as u32,
+            has_bias: self.bias.is_some().into(),
+            has_addend: self.addend.is_some().into(),
+            gelu_form: gelu_word(self.gelu),
+        }
+    }
+
+    /// Operands that are absent are bound to x, which the shader does not read through them.
+    pub fn bindings(&self) -> Vec<Binding> {
+        let storage = |index, name, access, operand| Binding {
+            group: 0,
+            index,
+            name,
+            access,
+            operand,
+        };
+        let mut bindings = vec![
+            storage(1, "x", Access::Read, self.x),
+            storage(2, "bias", Access::Read, self.bias.unwrap_or(self.x)),
+            storage(3, "addend", Access::Read, self.addend.unwrap_or(self.x)),
+            storage(4, "y", Access::ReadWrite, self.y),
+        ];
+        bindings.extend(self.weight.bindings());
+        bindings
+    }
+
+    pub fn parts(&self) -> Vec<&'static str> {
+        let input = if self.k.is_multiple_of(4) {
+            "input_vec4"
+        } else {
+            "input_scalar"
+        };
+        vec![self.weight.part(), input]
+    }
+}

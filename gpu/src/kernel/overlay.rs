@@ -1,0 +1,54 @@
+//! Rows replaced where a mask says; see `shaders/overlay.wgsl`.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Binding, Kernel, Operand, Override, group0, lanes};
+
+/// `y[t] = mask[t] ≠ 0 ? rows[t] : x[t]`.
+pub struct Overlay {
+    pub x: Operand,    // [t, d] f32
+    pub rows: Operand, // [t, d] f32
+    pub mask: Operand, // [t] u32
+    pub y: Operand,    // [t, d] f32
+    pub t: usize,
+    pub d: usize,
+    /// Lanes of a workgroup.
+    pub workgroup: u32,
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Params {
+    pub n: u32,
+    pub d: u32,
+    pub pad: [u32; 2],
+}
+
+impl Kernel for Overlay {
+    const NAME: &'static str = "overlay";
+    type Params = Params;
+
+    fn params(&self) -> Params {
+        Params {
+            n: (self.t * self.d) as u32,
+            d: self.d as u32,
+            pad: [0; 2],
+        }
+    }
+
+    fn bindings(&self) -> Vec<Binding> {
+        group0(&[("x", self.x), ("rows", self.rows), ("mask", self.mask)], &[("y", self.y)])
+    }
+
+    fn overrides(&self) -> Vec<Override> {
+        vec![("WG", self.workgroup)]
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        lanes(self.t * self.d, self.workgroup)
+    }
+
+    fn invocations(&self) -> u32 {
+        self.workgroup
+    }
+}

@@ -1,0 +1,70 @@
+//! The next token from the logits; see `shaders/sample.wgsl`.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Binding, Kernel, Operand, Override, group0};
+
+/// One workgroup walks the vocabulary.
+pub struct Sample {
+    pub logits: Operand,   // [1, v] f32
+    pub sampling: Operand, // words of `SamplingWords`
+    pub state: Operand,    // words of `State`
+    pub seen: Operand,     // [v] u32
+    pub ids: Operand,      // [1] u32
+    pub pos: Operand,      // [3, 1] u32
+    pub ring: Operand,     // [ring_len, 2] u32
+    pub v: usize,
+    pub ring_len: usize,
+    /// Lanes of the workgroup; a power of two.
+    pub workgroup: u32,
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Params {
+    pub v: u32,
+    pub ring_len: u32,
+    pub pad: [u32; 2],
+}
+
+impl Kernel for Sample {
+    const NAME: &'static str = "sample";
+    type Params = Params;
+
+    fn params(&self) -> Params {
+        Params {
+            v: self.v as u32,
+            ring_len: self.ring_len as u32,
+            pad: [0; 2],
+        }
+    }
+
+    fn bindings(&self) -> Vec<Binding> {
+        group0(
+            &[("logits", self.logits), ("sampling", self.sampling)],
+            &[
+                ("state", self.state),
+                ("seen", self.seen),
+                ("ids", self.ids),
+                ("pos", self.pos),
+                ("ring", self.ring),
+            ],
+        )
+    }
+
+    fn overrides(&self) -> Vec<Override> {
+        vec![("WG", self.workgroup)]
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        [1, 1, 1]
+    }
+
+    fn invocations(&self) -> u32 {
+        self.workgroup
+    }
+
+    fn shared_bytes(&self) -> u32 {
+        8 * self.workgroup + 4
+    }
+}
