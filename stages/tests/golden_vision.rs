@@ -8,19 +8,14 @@ use stages::vision::video::{Sampling, pair_times_s, sample_frames, timestamp_tex
 
 /// A u8 tensor `[…, height, width, 3]` as frames.
 fn frames<'a>(tensors: &SafeTensors<'a>, name: &str) -> (Size, Vec<&'a [u8]>) {
-    let tensor = tensors
-        .tensor(name)
-        .unwrap_or_else(|e| panic!("{name}: {e}"));
+    let tensor = tensors.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}"));
     let shape = tensor.shape();
     let [height, width] = [shape[shape.len() - 3], shape[shape.len() - 2]];
     let size = Size {
         height: height as u32,
         width: width as u32,
     };
-    (
-        size,
-        tensor.data().chunks_exact(height * width * 3).collect(),
-    )
+    (size, tensor.data().chunks_exact(height * width * 3).collect())
 }
 
 fn limits(folder: &std::path::Path, file: &str) -> PixelLimits {
@@ -50,11 +45,7 @@ fn resize_is_bit_equal_to_the_reference() {
                 folder.display()
             );
             let grid = common::ints(&media, &format!("{name}.grid_thw"));
-            assert_eq!(
-                grid,
-                [1, i64::from(to.height / 16), i64::from(to.width / 16)],
-                "{name}"
-            );
+            assert_eq!(grid, [1, i64::from(to.height / 16), i64::from(to.width / 16)], "{name}");
         }
         let (from, raw) = frames(&media, "vid_a.raw_u8");
         let (to, expected) = frames(&media, "vid_a.resized_u8");
@@ -65,10 +56,7 @@ fn resize_is_bit_equal_to_the_reference() {
             .collect();
         assert_eq!(sampled, wanted);
         let video_limits = limits(&folder, "video_preprocessor_config.json");
-        assert_eq!(
-            video_size(from, sampled.len() as u32, video_limits).unwrap(),
-            to
-        );
+        assert_eq!(video_size(from, sampled.len() as u32, video_limits).unwrap(), to);
         let pairs = stages::vision::video::pairs(&sampled);
         let flat: Vec<usize> = pairs.into_iter().flatten().collect();
         assert_eq!(flat.len(), expected.len());
@@ -130,11 +118,7 @@ fn frames_and_times_equal_the_table() {
             min_frames: uint(&row["min_frames"]) as usize,
             max_frames: uint(&row["max_frames"]) as usize,
         };
-        let found = sample_frames(
-            uint(&row["total"]) as usize,
-            row["fps"].as_f64().unwrap(),
-            sampling,
-        );
+        let found = sample_frames(uint(&row["total"]) as usize, row["fps"].as_f64().unwrap(), sampling);
         assert_eq!(found.len(), uint(&row["count"]) as usize, "{row}");
         let (first, last) = (indices(&row["first"]), indices(&row["last"]));
         assert!(found.starts_with(&first) && found.ends_with(&last), "{row}");

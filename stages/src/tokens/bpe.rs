@@ -7,8 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use tokenizers::tokenizer::{
-    Model, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString,
-    PreTokenizer, Tokenizer,
+    Model, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, Tokenizer,
 };
 use tokenizers::{DecoderWrapper, NormalizerWrapper};
 
@@ -41,10 +40,7 @@ impl Bpe {
             });
         }
         // A file may carry a training run's cut-off and padding; a prompt is neither cut nor padded.
-        tokenizer
-            .with_padding(None)
-            .with_truncation(None)
-            .map_err(tokenizer_error)?;
+        tokenizer.with_padding(None).with_truncation(None).map_err(tokenizer_error)?;
         Ok(Self {
             tokenizer,
             bytes: byte_of_char(),
@@ -59,10 +55,7 @@ impl Bpe {
     /// Whether a token is one of those that never belong to a text, such as `<|im_end|>` (but not `<think>`).
     pub fn is_special(&self, id: u32) -> bool {
         let added = self.tokenizer.get_added_vocabulary();
-        added
-            .get_added_tokens_decoder()
-            .get(&id)
-            .is_some_and(|token| token.special)
+        added.get_added_tokens_decoder().get(&id).is_some_and(|token| token.special)
     }
 
     /// The first characters of all added tokens: what text must be guarded after, see [`Rendered`].
@@ -87,23 +80,17 @@ impl Bpe {
     pub fn ids_from_content(&self, text: &str) -> Result<Vec<u32>> {
         let mut normalized = NormalizedString::from(text);
         if let Some(normalizer) = self.tokenizer.get_normalizer() {
-            normalizer
-                .normalize(&mut normalized)
-                .map_err(tokenizer_error)?;
+            normalizer.normalize(&mut normalized).map_err(tokenizer_error)?;
         }
         let mut pieces = PreTokenizedString::from(normalized);
         if let Some(pre_tokenizer) = self.tokenizer.get_pre_tokenizer() {
-            pre_tokenizer
-                .pre_tokenize(&mut pieces)
-                .map_err(tokenizer_error)?;
+            pre_tokenizer.pre_tokenize(&mut pieces).map_err(tokenizer_error)?;
         }
         let model = self.tokenizer.get_model();
         pieces
             .tokenize(|piece| model.tokenize(piece.get()))
             .map_err(tokenizer_error)?;
-        let encoding = pieces
-            .into_encoding(None, 0, OffsetType::None)
-            .map_err(tokenizer_error)?;
+        let encoding = pieces.into_encoding(None, 0, OffsetType::None).map_err(tokenizer_error)?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -186,7 +173,8 @@ fn whole_characters(bytes: &[u8]) -> usize {
         match bytes[start] {
             0x80..=0xbf => continue,
             _ => {
-                let unfinished = matches!(std::str::from_utf8(&bytes[start..]), Err(e) if e.valid_up_to() == 0 && e.error_len().is_none());
+                let unfinished =
+                    matches!(std::str::from_utf8(&bytes[start..]), Err(e) if e.valid_up_to() == 0 && e.error_len().is_none());
                 return if unfinished { start } else { bytes.len() };
             }
         }
@@ -225,14 +213,7 @@ mod tests {
     fn the_byte_alphabet_is_a_bijection() {
         let map = byte_of_char();
         assert_eq!(map.len(), 256);
-        for (c, byte) in [
-            ('A', b'A'),
-            ('Ġ', b' '),
-            ('Ċ', b'\n'),
-            ('ł', 0xa0),
-            ('Ń', 0xad),
-            ('Ā', 0),
-        ] {
+        for (c, byte) in [('A', b'A'), ('Ġ', b' '), ('Ċ', b'\n'), ('ł', 0xa0), ('Ń', 0xad), ('Ā', 0)] {
             assert_eq!(map.get(&c), Some(&byte), "{c}");
         }
     }

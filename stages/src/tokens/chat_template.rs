@@ -80,8 +80,7 @@ impl ChatTemplate {
         let found = if let Some(text) = files.jinja {
             Some(("chat_template.jinja", text.to_owned()))
         } else if let Some(text) = files.json {
-            template_of(&parse("chat_template.json", text)?)
-                .map(|text| ("chat_template.json", text))
+            template_of(&parse("chat_template.json", text)?).map(|text| ("chat_template.json", text))
         } else {
             tokens
                 .as_ref()
@@ -95,9 +94,7 @@ impl ChatTemplate {
         for key in ["bos_token", "eos_token", "pad_token", "unk_token"] {
             let token = tokens.as_ref().and_then(|tokens| tokens.get(key));
             // Either the token or `{"content": token, …}`.
-            if let Some(token) =
-                token.and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str()))
-            {
+            if let Some(token) = token.and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str())) {
                 template.environment.add_global(key, token.to_owned());
             }
         }
@@ -107,14 +104,8 @@ impl ChatTemplate {
     /// A template that comes with the program.
     pub fn builtin(edition: Edition) -> Result<Self> {
         match edition {
-            Edition::Instruct => Self::new(
-                "built-in instruct",
-                include_str!("instruct.jinja").to_owned(),
-            ),
-            Edition::Thinking => Self::new(
-                "built-in thinking",
-                include_str!("thinking.jinja").to_owned(),
-            ),
+            Edition::Instruct => Self::new("built-in instruct", include_str!("instruct.jinja").to_owned()),
+            Edition::Thinking => Self::new("built-in thinking", include_str!("thinking.jinja").to_owned()),
         }
     }
 
@@ -129,16 +120,12 @@ impl ChatTemplate {
         environment.set_syntax(syntax);
         environment.set_fuel(Some(FUEL));
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.set_formatter(python_str);
         environment.add_filter("tojson", to_json);
         environment.add_function("raise_exception", raise_exception);
         environment.add_template_owned(NAME, source).map_err(fail)?;
-        Ok(Self {
-            environment,
-            origin,
-        })
+        Ok(Self { environment, origin })
     }
 
     /// Which file the template came from.
@@ -150,26 +137,11 @@ impl ChatTemplate {
     ///
     /// `starts`: the characters that added tokens begin with; what users, tools and the system say is guarded after them.
     /// Errors: [`Error::Template`] with the template's own words if it refuses the messages.
-    pub fn render(
-        &self,
-        messages: &[Json],
-        options: &ChatOptions,
-        starts: Vec<char>,
-    ) -> Result<Rendered> {
-        let everything = Json::from(vec![
-            Json::from(messages),
-            Json::from(options.tools.as_slice()),
-        ]);
+    pub fn render(&self, messages: &[Json], options: &ChatOptions, starts: Vec<char>) -> Result<Rendered> {
+        let everything = Json::from(vec![Json::from(messages), Json::from(options.tools.as_slice())]);
         let guard = Guard::new(starts, |c| contains(&everything, c));
-        let messages: Vec<Json> = messages
-            .iter()
-            .map(|message| guard_message(message, &guard))
-            .collect();
-        let tools: Vec<Json> = options
-            .tools
-            .iter()
-            .map(|tool| guard_json(tool, &guard, &[]))
-            .collect();
+        let messages: Vec<Json> = messages.iter().map(|message| guard_message(message, &guard)).collect();
+        let tools: Vec<Json> = options.tools.iter().map(|tool| guard_json(tool, &guard, &[])).collect();
         let now_unix_s = options.now_unix_s;
         let values = context! {
             messages => Value::from(Serde(messages)),
@@ -182,9 +154,7 @@ impl ChatTemplate {
             .environment
             .get_template(NAME)
             .map_err(|error| template_error(self.origin, &error))?;
-        let text = template
-            .render(values)
-            .map_err(|error| template_error(self.origin, &error))?;
+        let text = template.render(values).map_err(|error| template_error(self.origin, &error))?;
         Ok(Rendered::new(text, guard))
     }
 }
@@ -200,22 +170,13 @@ fn json_from_message(message: &Message) -> Json {
         Role::User => "user",
         Role::Assistant => "assistant",
     };
-    let text_only = message
-        .parts
-        .iter()
-        .all(|part| matches!(part, Part::Text(_)));
+    let text_only = message.parts.iter().all(|part| matches!(part, Part::Text(_)));
     let parts = message.parts.iter();
     let content = if text_only {
         // Templates for text models know no parts.
         Json::from(
             parts
-                .map(|part| {
-                    if let Part::Text(text) = part {
-                        text.as_str()
-                    } else {
-                        ""
-                    }
-                })
+                .map(|part| if let Part::Text(text) = part { text.as_str() } else { "" })
                 .collect::<String>(),
         )
     } else {
@@ -235,11 +196,7 @@ fn guard_message(message: &Json, guard: &Guard) -> Json {
         return guard_json(message, guard, &[]);
     };
     let is_assistant = fields.get("role").and_then(Json::as_str) == Some("assistant");
-    let thought: &[&str] = if is_assistant {
-        &["<think>", "</think>"]
-    } else {
-        &[]
-    };
+    let thought: &[&str] = if is_assistant { &["<think>", "</think>"] } else { &[] };
     let guarded = |(key, value): (&String, &Json)| {
         let value = if key == "role" {
             value.clone()
@@ -254,12 +211,7 @@ fn guard_message(message: &Json, guard: &Guard) -> Json {
 fn guard_json(value: &Json, guard: &Guard, allowed: &[&str]) -> Json {
     match value {
         Json::String(text) => Json::String(guard.apply(text, allowed)),
-        Json::Array(items) => Json::Array(
-            items
-                .iter()
-                .map(|item| guard_json(item, guard, allowed))
-                .collect(),
-        ),
+        Json::Array(items) => Json::Array(items.iter().map(|item| guard_json(item, guard, allowed)).collect()),
         Json::Object(fields) => {
             let guarded = fields
                 .iter()
@@ -274,9 +226,7 @@ fn contains(value: &Json, c: char) -> bool {
     match value {
         Json::String(text) => text.contains(c),
         Json::Array(items) => items.iter().any(|item| contains(item, c)),
-        Json::Object(fields) => fields
-            .iter()
-            .any(|(key, value)| key.contains(c) || contains(value, c)),
+        Json::Object(fields) => fields.iter().any(|(key, value)| key.contains(c) || contains(value, c)),
         _ => false,
     }
 }
@@ -303,10 +253,7 @@ fn template_of(file: &Json) -> Option<String> {
 }
 
 fn template_error(origin: &'static str, error: &minijinja::Error) -> Error {
-    let line = error
-        .line()
-        .map(|line| format!(" (line {line})"))
-        .unwrap_or_default();
+    let line = error.line().map(|line| format!(" (line {line})")).unwrap_or_default();
     Error::Template {
         origin,
         message: format!("{error}{line}"),
@@ -314,11 +261,7 @@ fn template_error(origin: &'static str, error: &minijinja::Error) -> Error {
 }
 
 /// `json.dumps` as `transformers` binds it: no escapes for HTML.
-fn to_json(
-    value: &Value,
-    arguments: Rest<Value>,
-    options: Kwargs,
-) -> Result<Value, minijinja::Error> {
+fn to_json(value: &Value, arguments: Rest<Value>, options: Kwargs) -> Result<Value, minijinja::Error> {
     let indent = match arguments.first() {
         Some(indent) => indent.as_usize(),
         None => options.get::<Option<usize>>("indent")?,
@@ -331,18 +274,11 @@ fn to_json(
 }
 
 fn raise_exception(message: &str) -> Result<Value, minijinja::Error> {
-    Err(minijinja::Error::new(
-        ErrorKind::InvalidOperation,
-        message.to_owned(),
-    ))
+    Err(minijinja::Error::new(ErrorKind::InvalidOperation, message.to_owned()))
 }
 
 /// Writes a value as Python's `str` does.
-fn python_str(
-    out: &mut Output<'_>,
-    state: &mut State<'_, '_>,
-    value: &Value,
-) -> Result<(), minijinja::Error> {
+fn python_str(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
     if value.is_none() {
         return out.write_str("None").map_err(minijinja::Error::from);
     }

@@ -14,15 +14,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const DAYS: [&str; 7] = [
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-];
+const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// `strftime` of a Unix time; what it does not know stands as it is written.
 pub fn strftime(format: &str, unix_s: u64) -> String {
@@ -62,8 +54,7 @@ pub fn strftime(format: &str, unix_s: u64) -> String {
 fn date_of_days(days: u64) -> (u64, usize, u64) {
     let mut left = days;
     let mut year = 1970;
-    let is_leap =
-        |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+    let is_leap = |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
     // 400 years are 146,097 days; the rest is at most 400 steps.
     year += left / 146_097 * 400;
     left %= 146_097;

@@ -74,17 +74,10 @@ pub fn expand(rendered: &Rendered, media: &[Medium], bpe: &Bpe) -> Result<Expand
     }
     if wanted.next().is_some() {
         return Err(Error::MissingToken {
-            token: if image_pad.is_none() {
-                IMAGE_PAD
-            } else {
-                VIDEO_PAD
-            },
+            token: if image_pad.is_none() { IMAGE_PAD } else { VIDEO_PAD },
         });
     }
-    Ok(Expanded {
-        ids: out,
-        first_pads,
-    })
+    Ok(Expanded { ids: out, first_pads })
 }
 
 /// Replaces each video's placeholder by its pairs with one pad each, and checks placeholders against `media`.
@@ -123,12 +116,7 @@ fn spread_videos(rendered: &Rendered, media: &[Medium]) -> Result<Rendered> {
                 });
             }
         }
-        rest = &rest[at
-            + if is_video {
-                VIDEO.len()
-            } else {
-                IMAGE_PAD.len()
-            }..];
+        rest = &rest[at + if is_video { VIDEO.len() } else { IMAGE_PAD.len() }..];
         index += 1;
     }
     if index != media.len() {

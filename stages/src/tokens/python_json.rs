@@ -8,10 +8,7 @@ use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 /// `", "` and `": "` between items, or one item a line if `indent` is given; non-ASCII and `<` stay as they are.
 ///
 /// Errors: those of the value's own serialisation.
-pub fn python_json<T: Serialize + ?Sized>(
-    value: &T,
-    indent: Option<usize>,
-) -> Result<String, serde_json::Error> {
+pub fn python_json<T: Serialize + ?Sized>(value: &T, indent: Option<usize>) -> Result<String, serde_json::Error> {
     let mut out = Vec::new();
     match indent {
         None => value.serialize(&mut Serializer::with_formatter(&mut out, OneLine))?,
@@ -27,28 +24,12 @@ pub fn python_json<T: Serialize + ?Sized>(
 struct OneLine;
 
 impl Formatter for OneLine {
-    fn begin_array_value<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
-        if first {
-            Ok(())
-        } else {
-            writer.write_all(b", ")
-        }
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
     }
 
-    fn begin_object_key<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
-        if first {
-            Ok(())
-        } else {
-            writer.write_all(b", ")
-        }
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
     }
 
     fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
@@ -71,11 +52,7 @@ impl Formatter for Indented<'_> {
         self.0.end_array(writer)
     }
 
-    fn begin_array_value<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
         self.0.begin_array_value(writer, first)
     }
 
@@ -91,11 +68,7 @@ impl Formatter for Indented<'_> {
         self.0.end_object(writer)
     }
 
-    fn begin_object_key<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
         self.0.begin_object_key(writer, first)
     }
 

@@ -23,9 +23,7 @@ impl Guard {
     pub fn new(starts: Vec<char>, contains: impl Fn(char) -> bool) -> Self {
         // Noncharacters are for internal use, so nearly always the first one is free. Should all 32 be taken,
         // the first is used all the same and vanishes from the text.
-        let mark = ('\u{fdd0}'..='\u{fdef}')
-            .find(|&c| !contains(c))
-            .unwrap_or('\u{fdd0}');
+        let mark = ('\u{fdd0}'..='\u{fdef}').find(|&c| !contains(c)).unwrap_or('\u{fdd0}');
         Self { mark, starts }
     }
 
@@ -34,9 +32,7 @@ impl Guard {
         let mut out = String::with_capacity(text.len() + 8);
         for (at, c) in text.char_indices() {
             out.push(c);
-            if self.starts.contains(&c)
-                && !allowed.iter().any(|token| text[at..].starts_with(token))
-            {
+            if self.starts.contains(&c) && !allowed.iter().any(|token| text[at..].starts_with(token)) {
                 out.push(self.mark);
             }
         }
@@ -119,10 +115,7 @@ mod tests {
         assert!(rendered.ends_in_thought());
         rendered.close_thought();
         rendered.close_thought();
-        assert_eq!(
-            rendered.text(),
-            "x<|im_start|>assistant\n<think>\n\n</think>\n\n"
-        );
+        assert_eq!(rendered.text(), "x<|im_start|>assistant\n<think>\n\n</think>\n\n");
         assert!(!rendered.ends_in_thought());
     }
 }

@@ -64,11 +64,7 @@ impl ThinkingSplitter {
     pub fn finish(&mut self) -> Vec<Piece> {
         let text = std::mem::take(&mut self.held);
         let thought = self.in_thought();
-        let text = if thought {
-            text.trim_end().to_owned()
-        } else {
-            text
-        };
+        let text = if thought { text.trim_end().to_owned() } else { text };
         if text.is_empty() {
             Vec::new()
         } else {
@@ -162,12 +158,7 @@ mod tests {
     fn thought_and_answer_are_told_apart() {
         let cases = [
             (false, "plain", "", "plain"),
-            (
-                false,
-                "<think>\nhm < </ </thin\n</think>\n\nyes",
-                "hm < </ </thin",
-                "yes",
-            ),
+            (false, "<think>\nhm < </ </thin\n</think>\n\nyes", "hm < </ </thin", "yes"),
             (true, "\nhm\n</think>\n\nyes", "hm", "yes"),
             (true, "never closed ", "never closed", ""),
             (true, "</think>\n\nat once", "", "at once"),
@@ -176,19 +167,10 @@ mod tests {
             (false, "<thinker>", "", "<thinker>"),
             (false, "<th", "", "<th"),
             (false, "", "", ""),
-            (
-                true,
-                "a\n\nb </think> c </think> d",
-                "a\n\nb",
-                "c </think> d",
-            ),
+            (true, "a\n\nb </think> c </think> d", "a\n\nb", "c </think> d"),
         ];
         for (inside, text, thought, answer) in cases {
-            assert_eq!(
-                split(inside, &[text]),
-                (thought.into(), answer.into()),
-                "{text:?}"
-            );
+            assert_eq!(split(inside, &[text]), (thought.into(), answer.into()), "{text:?}");
         }
     }
 

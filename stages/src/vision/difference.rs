@@ -21,38 +21,22 @@ pub struct Difference {
 /// Compares two pictures of one size.
 ///
 /// Shapes: `before`, `after` `[height, width, 3]` u8. `None` if a length does not fit the size, or `tile_px` is 0.
-pub fn difference(
-    before: &[u8],
-    after: &[u8],
-    width: u32,
-    height: u32,
-    threshold: Threshold,
-) -> Option<Difference> {
+pub fn difference(before: &[u8], after: &[u8], width: u32, height: u32, threshold: Threshold) -> Option<Difference> {
     let (tile, row_len) = (threshold.tile_px as usize, width as usize * 3);
     let expected = row_len * height as usize;
     if tile == 0 || before.len() != expected || after.len() != expected {
         return None;
     }
-    let (columns, rows) = (
-        width.div_ceil(threshold.tile_px),
-        height.div_ceil(threshold.tile_px),
-    );
+    let (columns, rows) = (width.div_ceil(threshold.tile_px), height.div_ceil(threshold.tile_px));
     let mut changed = vec![false; columns as usize * rows as usize];
     let mut n_changed_px = 0;
     if expected > 0 {
-        for (y, (a, b)) in before
-            .chunks_exact(row_len)
-            .zip(after.chunks_exact(row_len))
-            .enumerate()
-        {
+        for (y, (a, b)) in before.chunks_exact(row_len).zip(after.chunks_exact(row_len)).enumerate() {
             if a == b {
                 continue; // most rows of most frames
             }
             let marks = &mut changed[y / tile * columns as usize..][..columns as usize];
-            for (mark, (a, b)) in marks
-                .iter_mut()
-                .zip(a.chunks(tile * 3).zip(b.chunks(tile * 3)))
-            {
+            for (mark, (a, b)) in marks.iter_mut().zip(a.chunks(tile * 3).zip(b.chunks(tile * 3))) {
                 let n = count_changed(a, b, threshold.levels);
                 *mark |= n > 0;
                 n_changed_px += n;
@@ -65,10 +49,7 @@ pub fn difference(
         rows,
         changed,
     };
-    Some(Difference {
-        tiles,
-        n_changed_px,
-    })
+    Some(Difference { tiles, n_changed_px })
 }
 
 fn count_changed(a: &[u8], b: &[u8], levels: u8) -> u64 {
@@ -82,10 +63,7 @@ fn count_changed(a: &[u8], b: &[u8], levels: u8) -> u64 {
 mod tests {
     use super::*;
 
-    const THRESHOLD: Threshold = Threshold {
-        tile_px: 4,
-        levels: 10,
-    };
+    const THRESHOLD: Threshold = Threshold { tile_px: 4, levels: 10 };
 
     #[test]
     fn only_the_tile_of_a_changed_pixel_is_marked() {
@@ -106,14 +84,9 @@ mod tests {
     #[test]
     fn differences_within_the_threshold_are_none() {
         let found = difference(&[100; 210], &[110; 210], 10, 7, THRESHOLD).unwrap();
+        assert_eq!((found.n_changed_px, found.tiles.changed.iter().any(|&c| c)), (0, false));
         assert_eq!(
-            (found.n_changed_px, found.tiles.changed.iter().any(|&c| c)),
-            (0, false)
-        );
-        assert_eq!(
-            difference(&[100; 210], &[111; 210], 10, 7, THRESHOLD)
-                .unwrap()
-                .n_changed_px,
+            difference(&[100; 210], &[111; 210], 10, 7, THRESHOLD).unwrap().n_changed_px,
             70
         );
     }
@@ -121,19 +94,7 @@ mod tests {
     #[test]
     fn sizes_that_do_not_fit_are_refused() {
         assert!(difference(&[0; 3], &[0; 6], 1, 1, THRESHOLD).is_none());
-        assert!(
-            difference(
-                &[0; 3],
-                &[0; 3],
-                1,
-                1,
-                Threshold {
-                    tile_px: 0,
-                    levels: 0
-                }
-            )
-            .is_none()
-        );
+        assert!(difference(&[0; 3], &[0; 3], 1, 1, Threshold { tile_px: 0, levels: 0 }).is_none());
         assert!(difference(&[], &[], 0, 5, THRESHOLD).is_some());
     }
 }

@@ -153,13 +153,8 @@ pub fn resize_rgb(rgb: &[u8], from: Size, to: Size) -> Result<Vec<u8>> {
         });
     }
     // The horizontal pass is rounded to u8 before the vertical one: part of the definition, not a shortcut.
-    let wide = (from.width != to.width).then(|| {
-        horizontal(
-            rgb,
-            from.width as usize,
-            &Filter::new(from.width as usize, to.width as usize),
-        )
-    });
+    let wide = (from.width != to.width)
+        .then(|| horizontal(rgb, from.width as usize, &Filter::new(from.width as usize, to.width as usize)));
     let wide = wide.as_deref().unwrap_or(rgb);
     if from.height == to.height {
         return Ok(wide.to_vec());
@@ -250,10 +245,7 @@ fn horizontal(rgb: &[u8], n_in: usize, filter: &Filter) -> Vec<u8> {
     let n_out = filter.spans.len();
     let half = 1i32 << (filter.precision - 1);
     let mut out = vec![0u8; rgb.len() / n_in * n_out];
-    for (from, to) in rgb
-        .chunks_exact(n_in * 3)
-        .zip(out.chunks_exact_mut(n_out * 3))
-    {
+    for (from, to) in rgb.chunks_exact(n_in * 3).zip(out.chunks_exact_mut(n_out * 3)) {
         for (i, pixel) in to.chunks_exact_mut(3).enumerate() {
             let (first, weights) = filter.row(i);
             let mut sum = [half; 3];
@@ -313,80 +305,34 @@ mod tests {
             ),
             "{found:?}"
         );
-        assert!(
-            image_size(
-                Size {
-                    height: 1,
-                    width: 200
-                },
-                PixelLimits::IMAGE
-            )
-            .is_ok()
-        );
+        assert!(image_size(Size { height: 1, width: 200 }, PixelLimits::IMAGE).is_ok());
         assert!(matches!(
-            image_size(
-                Size {
-                    height: 0,
-                    width: 5
-                },
-                PixelLimits::IMAGE
-            ),
+            image_size(Size { height: 0, width: 5 }, PixelLimits::IMAGE),
             Err(Error::EmptyPicture { .. })
         ));
     }
 
     #[test]
     fn equal_size_changes_nothing_and_flat_stays_flat() {
-        let from = Size {
-            height: 5,
-            width: 7,
-        };
+        let from = Size { height: 5, width: 7 };
         let noisy: Vec<u8> = (0..105u32).map(|i| (i * 37 % 256) as u8).collect();
         assert_eq!(resize_rgb(&noisy, from, from).unwrap(), noisy);
         for value in [0u8, 1, 127, 254, 255] {
-            let flat = resize_rgb(
-                &[value; 105],
-                from,
-                Size {
-                    height: 32,
-                    width: 64,
-                },
-            )
-            .unwrap();
+            let flat = resize_rgb(&[value; 105], from, Size { height: 32, width: 64 }).unwrap();
             assert!(flat.iter().all(|&v| v == value), "{value}");
-            let small = resize_rgb(
-                &[value; 105],
-                from,
-                Size {
-                    height: 2,
-                    width: 3,
-                },
-            )
-            .unwrap();
+            let small = resize_rgb(&[value; 105], from, Size { height: 2, width: 3 }).unwrap();
             assert!(small.iter().all(|&v| v == value), "{value}");
         }
     }
 
     #[test]
     fn wrong_lengths_are_errors() {
-        let from = Size {
-            height: 2,
-            width: 2,
-        };
+        let from = Size { height: 2, width: 2 };
         assert!(matches!(
             resize_rgb(&[0; 11], from, from),
-            Err(Error::PixelCount {
-                found: 11,
-                expected: 12
-            })
+            Err(Error::PixelCount { found: 11, expected: 12 })
         ));
-        let none = Size {
-            height: 0,
-            width: 2,
-        };
-        assert!(matches!(
-            resize_rgb(&[], none, from),
-            Err(Error::EmptyPicture { .. })
-        ));
+        let none = Size { height: 0, width: 2 };
+        assert!(matches!(resize_rgb(&[], none, from), Err(Error::EmptyPicture { .. })));
     }
 }

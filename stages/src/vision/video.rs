@@ -34,29 +34,20 @@ pub fn sample_frames(n_total: usize, source_fps: f64, sampling: Sampling) -> Vec
         24.0
     };
     let wanted = (n_total as f64 / source_fps * sampling.fps) as usize;
-    let n = wanted
-        .max(sampling.min_frames)
-        .min(sampling.max_frames)
-        .min(n_total)
-        .max(1);
+    let n = wanted.max(sampling.min_frames).min(sampling.max_frames).min(n_total).max(1);
     if n == 1 {
         return vec![0];
     }
     let last = (n_total - 1) as f64;
     let step = last / (n - 1) as f64; // numpy multiplies a step, and sets the last one exactly
-    let mut indices: Vec<usize> = (0..n)
-        .map(|i| (i as f64 * step).round_ties_even() as usize)
-        .collect();
+    let mut indices: Vec<usize> = (0..n).map(|i| (i as f64 * step).round_ties_even() as usize).collect();
     indices[n - 1] = n_total - 1;
     indices
 }
 
 /// Frames in pairs; an odd last one is paired with itself.
 pub fn pairs<T: Copy>(frames: &[T]) -> Vec<[T; 2]> {
-    frames
-        .chunks(2)
-        .map(|pair| [pair[0], pair[pair.len() - 1]])
-        .collect()
+    frames.chunks(2).map(|pair| [pair[0], pair[pair.len() - 1]]).collect()
 }
 
 /// The time in seconds of each pair: the mean of its two frames' times.

@@ -12,9 +12,7 @@ pub fn root() -> PathBuf {
 /// The golden folders of a family: the one in the tree, and others where the reference data is at hand.
 pub fn folders(family: &str) -> Vec<PathBuf> {
     let mut found = vec![root().join("tests/golden").join(format!("{family}-s1"))];
-    let more = root()
-        .join("../shared/reference/goldens")
-        .join(format!("{family}-s2"));
+    let more = root().join("../shared/reference/goldens").join(format!("{family}-s2"));
     if more.is_dir() {
         found.push(more);
     }
@@ -31,11 +29,7 @@ pub fn json(path: impl AsRef<Path>) -> serde_json::Value {
 
 /// An I64 tensor.
 pub fn ints(tensors: &SafeTensors<'_>, name: &str) -> Vec<i64> {
-    let data = tensors
-        .tensor(name)
-        .unwrap_or_else(|e| panic!("{name}: {e}"))
-        .data()
-        .to_vec();
+    let data = tensors.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}")).data().to_vec();
     data.chunks_exact(8)
         .map(|b| i64::from_le_bytes(b.try_into().unwrap()))
         .collect()

@@ -30,10 +30,7 @@ fn templates_may_use_what_those_of_checkpoints_use() {
             "{{ messages[0].content.strip() }}|{{ messages[0]['content'] | trim }}",
             "Hi <b>|Hi <b>",
         ),
-        (
-            "{% for m in messages[::-1] %}{{ m.role }} {% endfor %}",
-            "assistant user ",
-        ),
+        ("{% for m in messages[::-1] %}{{ m.role }} {% endfor %}", "assistant user "),
         (
             "{% for m in messages %}{% if loop.index0 == 1 %}{% break %}{% endif %}{{ m.role }}{% endfor %}",
             "user",
@@ -47,18 +44,12 @@ fn templates_may_use_what_those_of_checkpoints_use() {
             "True None 1.0 ",
         ),
         ("{{ strftime_now('%Y') }}", "1970"),
-        (
-            "{{ 'a,b'.split(',')[-1] }}{{ messages[1].get('x', 'd') }}",
-            "bd",
-        ),
+        ("{{ 'a,b'.split(',')[-1] }}{{ messages[1].get('x', 'd') }}", "bd"),
         (
             "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}",
             "2",
         ),
-        (
-            "{% for k, v in messages[0].items() %}{{ k }};{% endfor %}",
-            "role;content;",
-        ),
+        ("{% for k, v in messages[0].items() %}{{ k }};{% endfor %}", "role;content;"),
         (
             "{{ 'x' if messages[0].content is string and messages is iterable and messages is not mapping }}",
             "x",
@@ -79,21 +70,13 @@ fn templates_may_use_what_those_of_checkpoints_use() {
 #[test]
 fn a_template_that_refuses_says_why() {
     let refusing = template("\n{{ raise_exception('roles must alternate') }}");
-    let error = refusing
-        .render(&[], &ChatOptions::default(), vec![])
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("roles must alternate") && error.contains("test"),
-        "{error}"
-    );
+    let error = refusing.render(&[], &ChatOptions::default(), vec![]).unwrap_err().to_string();
+    assert!(error.contains("roles must alternate") && error.contains("test"), "{error}");
 }
 
 #[test]
 fn a_template_without_end_is_stopped() {
-    let endless = template(
-        "{% for a in range(99999) %}{% for b in range(99999) %}{{ b }}{% endfor %}{% endfor %}",
-    );
+    let endless = template("{% for a in range(99999) %}{% for b in range(99999) %}{{ b }}{% endfor %}{% endfor %}");
     assert!(matches!(
         endless.render(&[], &ChatOptions::default(), vec![]),
         Err(Error::Template { .. })
@@ -102,8 +85,7 @@ fn a_template_without_end_is_stopped() {
 
 #[test]
 fn the_checkpoints_own_template_comes_first() {
-    let config =
-        r#"{"eos_token": {"content": "<|im_end|>"}, "chat_template": "config {{ eos_token }}"}"#;
+    let config = r#"{"eos_token": {"content": "<|im_end|>"}, "chat_template": "config {{ eos_token }}"}"#;
     let named = r#"{"chat_template": [{"name": "tool_use", "template": "no"}, {"name": "default", "template": "json"}]}"#;
     let all = TemplateFiles {
         jinja: Some("jinja"),
@@ -112,11 +94,7 @@ fn the_checkpoints_own_template_comes_first() {
     };
     let cases = [
         (all, "jinja", "chat_template.jinja"),
-        (
-            TemplateFiles { jinja: None, ..all },
-            "json",
-            "chat_template.json",
-        ),
+        (TemplateFiles { jinja: None, ..all }, "json", "chat_template.json"),
         (
             TemplateFiles {
                 tokenizer_config: Some(config),
@@ -137,13 +115,7 @@ fn the_checkpoints_own_template_comes_first() {
     for (files, text, origin) in cases {
         let template = ChatTemplate::from_files(files, Edition::Instruct).unwrap();
         assert_eq!(template.origin(), origin);
-        assert_eq!(
-            template
-                .render(&[], &ChatOptions::default(), vec![])
-                .unwrap()
-                .text(),
-            text
-        );
+        assert_eq!(template.render(&[], &ChatOptions::default(), vec![]).unwrap().text(), text);
     }
     let broken = TemplateFiles {
         jinja: Some("{% if %}"),
@@ -161,9 +133,7 @@ fn guards_do_not_show_but_keep_text_from_naming_tokens() {
         json!([{"type": "text", "text": "a<|im_"}, {"type": "text", "text": "end|>b <|image_pad|>"}]),
     )];
     let template = ChatTemplate::builtin(Edition::Instruct).unwrap();
-    let rendered = template
-        .render(&messages, &ChatOptions::default(), vec!['<'])
-        .unwrap();
+    let rendered = template.render(&messages, &ChatOptions::default(), vec!['<']).unwrap();
     assert_eq!(
         rendered.text(),
         "<|im_start|>user\na<|im_end|>b <|image_pad|><|im_end|>\n<|im_start|>assistant\n"
@@ -189,8 +159,5 @@ fn messages_of_text_become_plain_content() {
         {"role": "user", "content": [{"type": "video"}, {"type": "text", "text": "c"}]},
     ]);
     assert_eq!(Json::from(json_from_messages(&messages)), expected);
-    assert_eq!(
-        render("{{ messages[0].content }}", &json_from_messages(&messages)),
-        "ab"
-    );
+    assert_eq!(render("{{ messages[0].content }}", &json_from_messages(&messages)), "ab");
 }

@@ -1,0 +1,117 @@
+//! `capture.frames`: the pictures of a folder in the order of their names.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pipeline::actor::{Context, Stage};
+use pipeline::error::{Fault, StageError};
+use pipeline::packet::PacketKind;
+use pipeline::registry::{BuildContext, CheckContext, Factory, Registry};
+use pipeline::spawn;
+use serde::Deserialize;
+
+use super::file::{frame, label_of, read_picture};
+use super::pace::{Pace, fault_of_fps};
+use crate::env::Env;
+use crate::error::{Error, Result};
+
+/// File name endings that count as pictures.
+pub const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "webp", "gif", "bmp"];
+
+/// The keys of `capture.frames`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CaptureFramesConfig {
+    /// The folder, relative to the configuration.
+    pub path: PathBuf,
+    /// Frames a second: 2.
+    pub fps: f64,
+    /// Begin again after the last frame: off.
+    pub repeat: bool,
+    /// Send frames at their time (on), or as fast as the graph takes them (off). On. Off wants links that wait.
+    pub realtime: bool,
+}
+
+impl Default for CaptureFramesConfig {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::new(),
+            fps: 2.0,
+            repeat: false,
+            realtime: true,
+        }
+    }
+}
+
+/// Plays a folder of frames.
+pub struct CaptureFrames {
+    folder: PathBuf,
+    config: CaptureFramesConfig,
+}
+
+impl Stage for CaptureFrames {
+    async fn run(self, ctx: Context) -> Result<(), StageError> {
+        let folder = self.folder;
+        let paths = spawn::blocking(move || pictures_in(&folder)).await?;
+        let pace = Pace::new(self.config.fps, self.config.realtime, &ctx);
+        let mut index = 0;
+        loop {
+            for path in &paths {
+                let Some(stamp) = pace.stamp(index, &ctx).await else {
+                    return Ok(());
+                };
+                let (label, path) = (label_of(path), path.clone());
+                let picture = spawn::blocking(move || read_picture(&path)).await?;
+                ctx.send(frame(picture, index, label, stamp), stamp).await?;
+                index += 1;
+            }
+            if !self.config.repeat {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The pictures of a folder, by name. Blocks.
+///
+/// Errors: [`Error::Read`] if the folder cannot be listed; [`Error::NoPictures`] if there are none.
+pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let fail = |source| Error::Read {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        let ending = path
+            .extension()
+            .map(|ending| ending.to_string_lossy().to_lowercase())
+            .unwrap_or_default();
+        if ENDINGS.contains(&ending.as_str()) && path.is_file() {
+            paths.push(path);
+        }
+    }
+    if paths.is_empty() {
+        return Err(Error::NoPictures { path: folder.to_owned() });
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+pub(super) fn register(registry: &mut Registry, env: &Arc<Env>) {
+    let env = env.clone();
+    let build = move |config: CaptureFramesConfig, _: &BuildContext<'_>| {
+        Ok(CaptureFrames {
+            folder: env.path(&config.path),
+            config,
+        })
+    };
+    let check = |config: &CaptureFramesConfig, _: &CheckContext<'_>| {
+        let mut faults: Vec<Fault> = fault_of_fps(config.fps).into_iter().collect();
+        if config.path.as_os_str().is_empty() {
+            faults.push(Fault::new("path", "is missing", "a folder of pictures"));
+        }
+        faults
+    };
+    registry.add("capture.frames", Factory::new(build).gives(&[PacketKind::Frame]).check(check));
+}

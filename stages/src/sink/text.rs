@@ -1,0 +1,64 @@
+//! `sink.text`: the words alone as they come, an answer a line, to a file or standard output.
+
+use std::path::PathBuf;
+
+use pipeline::actor::{Context, Stage};
+use pipeline::error::StageError;
+use pipeline::packet::{Body, PacketKind};
+use pipeline::registry::{BuildContext, Factory, Registry};
+use serde::Deserialize;
+
+use super::lines::{Lines, written};
+
+/// The keys of `sink.text`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TextConfig {
+    /// The file, from the working directory. None or `-`: standard output.
+    pub path: Option<PathBuf>,
+}
+
+/// Writes words.
+pub struct TextSink {
+    lines: Lines,
+}
+
+impl Stage for TextSink {
+    async fn run(mut self, ctx: Context) -> Result<(), StageError> {
+        // An answer that was cancelled leaves its line open.
+        let mut open_turn = None;
+        while let Some(packet) = ctx.recv().await {
+            let Body::Text(text) = packet.body else { continue };
+            if text.thought {
+                continue;
+            }
+            let mut out = String::new();
+            if open_turn.is_some_and(|turn| turn != packet.turn) {
+                out.push('\n');
+            }
+            out.push_str(&text.delta);
+            open_turn = Some(packet.turn);
+            if text.finished.is_some() {
+                out.push('\n');
+                open_turn = None;
+            }
+            self.lines.write(&out)?;
+        }
+        if open_turn.is_some() {
+            self.lines.write("\n")?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn register(registry: &mut Registry) {
+    let build = |config: TextConfig, _: &BuildContext<'_>| {
+        Ok(TextSink {
+            lines: Lines::open(config.path.as_deref())?,
+        })
+    };
+    let factory = Factory::new(build)
+        .input("text", &[PacketKind::Text])
+        .writes(|config| written(&config.path));
+    registry.add("sink.text", factory);
+}
