@@ -40,12 +40,13 @@ pub fn run(mode: Mode) -> Result<()> {
     command
         .args(["--target", TARGET, "--target-dir", "target/wasm"])
         .args(CRATES.split_whitespace());
-    // No debug information and no optimisation: this build shows that it builds. `RUSTFLAGS` would replace the flags
-    // that `.cargo/config.toml` has for this target.
+    // No debug information and no optimisation, of dependencies neither: this build shows that it builds.
+    command.args(["--config", "profile.dev.package.\"*\".opt-level=0"]);
     command
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
-        .env_remove("RUSTFLAGS");
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
+    // `RUSTFLAGS` would replace the flags that `.cargo/config.toml` has for this target.
+    command.env_remove("RUSTFLAGS");
     if let Route::BuildStd { linker } = &route {
         command.args(["-Z", "build-std=std,panic_abort"]);
         command.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
