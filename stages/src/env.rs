@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_channel::{Receiver, Sender};
 use gpu::protocol::{GpuHandle, ModelInfo};
@@ -21,7 +21,18 @@ pub struct Env {
     pub models: BTreeMap<String, Model>,
     /// What relative paths to read start from: the configuration's folder. Empty: the working directory.
     pub base: PathBuf,
-    channels: Mutex<BTreeMap<String, Sender<Packet>>>,
+    /// See [`Env::open_channel`].
+    pub channels: Channels,
+}
+
+/// The sending sides of channels that no stage has taken yet, by name.
+#[derive(Default)]
+pub struct Channels(Mutex<BTreeMap<String, Sender<Packet>>>);
+
+impl Channels {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Sender<Packet>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A model as the stages know it.
@@ -44,10 +55,7 @@ impl Env {
     /// Opens the channel that `sink.channel` stages of that name send to; the packets come out here, `size` wait at most.
     pub fn open_channel(&self, name: impl Into<String>, size: usize) -> Receiver<Packet> {
         let (sender, receiver) = async_channel::bounded(size.max(1));
-        self.channels
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.into(), sender);
+        self.channels.lock().insert(name.into(), sender);
         receiver
     }
 
@@ -55,7 +63,7 @@ impl Env {
     ///
     /// Errors: [`Error::NoChannel`].
     pub(crate) fn take_channel(&self, name: &str) -> Result<Sender<Packet>> {
-        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut channels = self.channels.lock();
         channels
             .remove(name)
             .ok_or_else(|| Error::NoChannel { name: name.to_owned() })

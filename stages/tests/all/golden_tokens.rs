@@ -3,7 +3,7 @@
 //! The real Qwen3 tokenizer is too large for the tree: the tests that need it look for the file that
 //! `QWEN3_TOKENIZER` names, or for `.cache/qwen3/tokenizer.json`.
 
-mod common;
+use crate::common;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

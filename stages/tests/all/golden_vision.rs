@@ -1,6 +1,6 @@
 //! Sizes, resampling and frame choice against the reference implementation's numbers.
 
-mod common;
+use crate::common;
 
 use safetensors::SafeTensors;
 use stages::vision::resize::{PixelLimits, Size, image_size, resize_rgb, video_size};

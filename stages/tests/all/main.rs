@@ -1,0 +1,6 @@
+//! Tests of `stages` through its public API: goldens of the reference implementation, and stages in graphs.
+
+mod capture;
+mod common;
+mod golden_tokens;
+mod golden_vision;
