@@ -1,7 +1,7 @@
 //! One operation of a recording on the memory of an engine: finds the operands, calls the twin or its fast form.
 
 use gpu::engine::State;
-use gpu::recording::{Buffer, KvLayer, Op, Place, Recording, Sample};
+use gpu::recording::{Buffer, GeluForm, KvLayer, Op, Place, Recording, Sample};
 use gpu::sampler::SamplingWords;
 use gpu::weights::{Weight, WeightPart};
 use gpu::{Error, Result};
@@ -53,12 +53,20 @@ impl Frame<'_> {
                 Ok(())
             }),
             Op::Gelu { x, form, y } => self.write(*y, |frame, y| {
-                fast::rows(frame.f32s(*x)?, 1, y, |x, y| kernel::gelu::gelu(x, *form, y));
+                let form = *form;
+                fast::rows(frame.f32s(*x)?, 1, y, |x, y| match (frame.kernels, form) {
+                    (Kernels::Plain, _) => kernel::gelu::gelu(x, form, y),
+                    (Kernels::Fast, GeluForm::Tanh) => fast::exp::gelu_tanh(x, y),
+                    (Kernels::Fast, GeluForm::Erf) => fast::erf::gelu_erf(x, y),
+                });
                 Ok(())
             }),
             Op::SwiGlu { gate, up, y } => self.write(*y, |frame, y| {
                 let (gate, up) = (frame.f32s(*gate)?, frame.f32s(*up)?);
-                fast::elements2(gate, up, y, kernel::swiglu::swiglu);
+                match frame.kernels {
+                    Kernels::Plain => fast::elements2(gate, up, y, kernel::swiglu::swiglu),
+                    Kernels::Fast => fast::elements2(gate, up, y, fast::exp::swiglu),
+                }
                 Ok(())
             }),
             Op::Rope { x, table, map, pos, y } => self.write(*y, |frame, y| {
@@ -81,8 +89,11 @@ impl Frame<'_> {
                     head: frame.extent(*q, 2),
                 };
                 let (q, k, v) = (frame.f32s(*q)?, frame.f32s(*k)?, frame.f32s(*v)?);
-                let attention = kernel::attention::attention;
-                attention(q, k, v, shape, *scale, |_| shape.n_keys, y);
+                let all = |_| shape.n_keys;
+                match frame.kernels {
+                    Kernels::Plain => kernel::attention::attention(q, k, v, shape, *scale, all, y),
+                    Kernels::Fast => fast::attention::attention(q, k, v, shape, *scale, all, y)?,
+                }
                 Ok(())
             }),
             Op::CachedAttention {
@@ -101,7 +112,11 @@ impl Frame<'_> {
                     head: frame.extent(*q, 2),
                 };
                 let n_tokens = (state.n_tokens as usize).min(shape.n_queries);
-                kernel::cached_attention::cached_attention(
+                let cached_attention = match frame.kernels {
+                    Kernels::Plain => kernel::cached_attention::cached_attention,
+                    Kernels::Fast => fast::cached_attention::cached_attention,
+                };
+                cached_attention(
                     frame.f32s(*q)?,
                     frame.words(cache.k)?,
                     frame.words(cache.v)?,
@@ -121,7 +136,7 @@ impl Frame<'_> {
                 y.fill(0.0);
                 let ids = frame.words(*ids)?;
                 for part in &table.parts {
-                    kernel::embed::embed(ids, frame.part(table, part)?, part.first_row, y);
+                    kernel::embed::embed(ids, packed_rows(frame.tensors, table, part)?, part.first_row, y);
                 }
                 Ok(())
             }),
@@ -248,10 +263,6 @@ impl Frame<'_> {
         self.write_words(buffer, |frame, words| f(frame, bytemuck::cast_slice_mut(words)))
     }
 
-    fn part(&self, weight: &Weight, part: &WeightPart) -> Result<PackedRows<'_>> {
-        packed_rows(self.tensors, weight, part)
-    }
-
     fn layout(&self, cache: &KvLayer) -> Result<CacheLayout<'_>> {
         let shape = &self.recording.shape(cache.k).0;
         Ok(CacheLayout {
@@ -264,12 +275,25 @@ impl Frame<'_> {
     }
 
     fn linear(&mut self, x: Buffer, weight: &Weight, bias: Option<Buffer>, y: Buffer) -> Result<()> {
+        let n_rows = self.recording.shape(y).n() / weight.n.max(1);
         self.write(y, |frame, y| {
+            if frame.kernels == Kernels::Fast && n_rows > 1 {
+                for part in &weight.parts {
+                    let rows = packed_rows(frame.tensors, weight, part)?;
+                    frame.weights.keep(frame.tensors, part, rows)?;
+                }
+            }
             let x = frame.f32s(x)?;
             let bias = bias.map(|bias| frame.f32s(bias)).transpose()?;
             for part in &weight.parts {
-                let rows = frame.part(weight, part)?;
-                kernel::linear::linear(x, rows, part.first_row, bias, weight.n, y);
+                let rows = packed_rows(frame.tensors, weight, part)?;
+                match frame.kernels {
+                    Kernels::Plain => kernel::linear::linear(x, rows, part.first_row, bias, weight.n, y),
+                    Kernels::Fast => {
+                        let kept = frame.weights.get(part);
+                        fast::linear::linear(x, rows, kept, part.first_row, bias, weight.n, y)?;
+                    }
+                }
             }
             Ok(())
         })
@@ -315,7 +339,7 @@ impl Frame<'_> {
 /// One part of a weight as it lies in memory.
 ///
 /// Errors: [`Error::Engine`] if a tensor was released.
-pub fn packed_rows<'a>(tensors: &'a Tensors, weight: &Weight, part: &WeightPart) -> Result<PackedRows<'a>> {
+fn packed_rows<'a>(tensors: &'a Tensors, weight: &Weight, part: &WeightPart) -> Result<PackedRows<'a>> {
     let packed_bytes = weight.format.packed_bytes(part.n_rows, weight.k);
     let scale_bytes = weight.format.scale_bytes(part.n_rows, weight.k);
     Ok(PackedRows {

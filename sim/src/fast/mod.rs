@@ -2,6 +2,13 @@
 //!
 //! Threads are rayon's; where they cannot be had (wasm without shared memory) it runs everything on the caller's.
 
+pub mod attention;
+pub mod cached_attention;
+pub mod erf;
+pub mod exp;
+pub mod gemm;
+pub mod linear;
+mod unpack;
 pub mod weights;
 
 use rayon::prelude::*;

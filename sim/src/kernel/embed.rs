@@ -10,7 +10,7 @@ pub fn embed(ids: &[u32], part: PackedRows<'_>, first_row: usize, y: &mut [f32])
     for (&id, y) in ids.iter().zip(y.chunks_exact_mut(part.k)) {
         let row = (id as usize).checked_sub(first_row);
         if let Some(row) = row.filter(|&row| row < part.n_rows) {
-            part.row(row, y);
+            y.copy_from_slice(&part.row(row));
         }
     }
 }

@@ -26,7 +26,7 @@ fn gelu_erf(x: f64) -> f64 {
 
 /// The complementary error function, relative error about 1e-13: the Maclaurin series of erf near 0, and a continued
 /// fraction (Abramowitz and Stegun, 7.1.6 and 7.1.14) further out.
-fn erfc(x: f64) -> f64 {
+pub fn erfc(x: f64) -> f64 {
     if x < 0.0 {
         return 2.0 - erfc(-x);
     }

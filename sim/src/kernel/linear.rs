@@ -7,9 +7,8 @@ use super::weight::PackedRows;
 /// Shapes: `x [T, k]`; `bias [n]`; `y [T, n]`, of which the columns of the part are written.
 pub fn linear(x: &[f32], part: PackedRows<'_>, first_row: usize, bias: Option<&[f32]>, n: usize, y: &mut [f32]) {
     let k = part.k;
-    let mut weights = vec![0.0; k];
     for i in 0..part.n_rows {
-        part.row(i, &mut weights);
+        let weights = part.row(i);
         let column = first_row + i;
         for (t, y) in y.chunks_exact_mut(n).enumerate() {
             let x = &x[t * k..(t + 1) * k];

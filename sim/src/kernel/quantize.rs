@@ -1,8 +1,7 @@
-//! Twin of `quantize`: raw checkpoint values packed into a weight format.
+//! Twin of `quantize`: raw checkpoint values packed into a weight format. The formula's home is `gpu::weights::quant`.
 
 use gpu::recording::RawDType;
-use gpu::weights::{Format, GROUP, k_padded};
-use half::{bf16, f16};
+use gpu::weights::{Format, quant};
 
 /// Packs `src [n_rows, k]` (raw little-endian bytes in words) into `packed`, and `scales` for formats that have them.
 pub fn quantize(
@@ -14,75 +13,24 @@ pub fn quantize(
     packed: &mut [u32],
     scales: &mut [u32],
 ) {
-    let stride = k_padded(k);
-    let scales: &mut [f16] = bytemuck::cast_slice_mut(scales);
-    let mut values = vec![0f32; stride];
-    for i in 0..n_rows {
-        for (j, value) in values[..k].iter_mut().enumerate() {
-            *value = raw_value(src, src_dtype, i * k + j);
-        }
-        match format {
-            Format::F32 => {
-                let packed: &mut [f32] = bytemuck::cast_slice_mut(packed);
-                packed[i * stride..(i + 1) * stride].copy_from_slice(&values);
-            }
-            Format::F16 => {
-                let packed: &mut [f16] = bytemuck::cast_slice_mut(packed);
-                for (packed, &value) in packed[i * stride..(i + 1) * stride].iter_mut().zip(&values) {
-                    *packed = f16::from_f32(value);
-                }
-            }
-            Format::Q8 | Format::Q4 => {
-                let packed: &mut [u8] = bytemuck::cast_slice_mut(packed);
-                for (g, values) in values.chunks_exact(GROUP).enumerate() {
-                    let group = i * stride / GROUP + g;
-                    let group_bytes = GROUP * format.bits() / 8;
-                    let packed = &mut packed[group * group_bytes..][..group_bytes];
-                    scales[group] = if format == Format::Q8 {
-                        pack_q8(values, packed)
-                    } else {
-                        pack_q4(values, packed)
-                    };
-                }
-            }
-        }
-    }
+    let bytes: &[u8] = bytemuck::cast_slice(src);
+    let values = quant::f32_from_raw(src_dtype, &bytes[..n_rows * k * src_dtype.size_bytes()]);
+    let rows = quant::pack(format, &values, n_rows, k);
+    packed[..rows.packed.len()].copy_from_slice(&rows.packed);
+    scales[..rows.scales.len()].copy_from_slice(&rows.scales);
 }
 
-/// Value `i` of raw bytes.
-fn raw_value(src: &[u32], dtype: RawDType, i: usize) -> f32 {
-    match dtype {
-        RawDType::F32 => f32::from_bits(src[i]),
-        RawDType::F16 => bytemuck::cast_slice::<u32, f16>(src)[i].to_f32(),
-        RawDType::Bf16 => bytemuck::cast_slice::<u32, bf16>(src)[i].to_f32(),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// value = q · scale; the largest magnitude becomes ±127.
-fn pack_q8(values: &[f32], packed: &mut [u8]) -> f16 {
-    let largest = values.iter().fold(0f32, |m, v| m.max(v.abs()));
-    let scale = f16::from_f32(largest / 127.0);
-    for (packed, value) in packed.iter_mut().zip(values) {
-        *packed = (quotient(*value, scale).clamp(-127.0, 127.0) as i8) as u8;
-    }
-    scale
-}
-
-/// value = (q − 8) · scale; the value of the largest magnitude becomes −8.
-fn pack_q4(values: &[f32], packed: &mut [u8]) -> f16 {
-    let largest = values.iter().fold(0f32, |m, &v| if v.abs() > m.abs() { v } else { m });
-    let scale = f16::from_f32(largest / -8.0);
-    for (packed, pair) in packed.iter_mut().zip(values.chunks_exact(2)) {
-        let q = |value| (quotient(value, scale).clamp(-8.0, 7.0) + 8.0) as u8;
-        *packed = q(pair[0]) | (q(pair[1]) << 4);
-    }
-    scale
-}
-
-fn quotient(value: f32, scale: f16) -> f32 {
-    if scale == f16::ZERO || scale == f16::NEG_ZERO {
-        0.0
-    } else {
-        (value / scale.to_f32()).round()
+    #[test]
+    fn quantize_packs_raw_values_and_pads_rows() {
+        // Three bf16 values, 1, -127 and 2, in two words; the scale is f16(127/127) = 1.
+        let src = [0xc2fe_3f80, 0x0000_4000];
+        let (mut packed, mut scales) = ([7; 9], [7; 2]);
+        quantize(&src, RawDType::Bf16, 1, 3, Format::Q8, &mut packed, &mut scales);
+        assert_eq!(packed, [0x0002_8101, 0, 0, 0, 0, 0, 0, 0, 7]);
+        assert_eq!(scales, [0x3c00, 7]);
     }
 }

@@ -149,7 +149,9 @@ fn draw(logits: &[f32], words: &SamplingWords, u: f32) -> usize {
         cumulated > f64::from(u) * total
     });
     // Rounding may leave the sum a hair under the total: then it is the last one.
-    drawn.or_else(|| kept().last()).map_or_else(|| argmax(logits), |(id, _)| id)
+    drawn
+        .or_else(|| kept().next_back())
+        .map_or_else(|| argmax(logits), |(id, _)| id)
 }
 
 #[cfg(test)]

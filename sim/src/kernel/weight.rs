@@ -1,7 +1,6 @@
-//! Rows of a packed matrix as f32: the formats of `gpu::weights`.
+//! A part of a weight as a twin sees it. The formats' home is `gpu::weights::quant`.
 
-use gpu::weights::{Format, GROUP, k_padded};
-use half::f16;
+use gpu::weights::{Format, GROUP, k_padded, quant};
 
 /// One part of a weight as it lies in memory.
 #[derive(Clone, Copy)]
@@ -15,46 +14,26 @@ pub struct PackedRows<'a> {
     pub scales: &'a [u32],
 }
 
-impl PackedRows<'_> {
-    /// Writes row `i` to `out`; as many values as `out` holds, at most the padded row.
-    pub fn row(&self, i: usize, out: &mut [f32]) {
-        let stride = k_padded(self.k);
-        let scales: &[f16] = bytemuck::cast_slice(self.scales);
-        let scales = scales.get(i * stride / GROUP..).unwrap_or(&[]);
-        match self.format {
-            Format::F32 => {
-                let values: &[f32] = bytemuck::cast_slice(self.packed);
-                out.copy_from_slice(&values[i * stride..][..out.len()]);
-            }
-            Format::F16 => {
-                let values: &[f16] = bytemuck::cast_slice(self.packed);
-                for (out, value) in out.iter_mut().zip(&values[i * stride..]) {
-                    *out = value.to_f32();
-                }
-            }
-            Format::Q8 => {
-                let values: &[i8] = bytemuck::cast_slice(self.packed);
-                let values = &values[i * stride..];
-                for ((out, values), scale) in out.chunks_mut(GROUP).zip(values.chunks(GROUP)).zip(scales) {
-                    let scale = scale.to_f32();
-                    for (out, &q) in out.iter_mut().zip(values) {
-                        *out = f32::from(q) * scale;
-                    }
-                }
-            }
-            Format::Q4 => {
-                let pairs: &[u8] = bytemuck::cast_slice(self.packed);
-                let pairs = &pairs[i * stride / 2..];
-                for ((out, pairs), scale) in out.chunks_mut(GROUP).zip(pairs.chunks(GROUP / 2)).zip(scales) {
-                    let scale = scale.to_f32();
-                    for (out, &pair) in out.chunks_mut(2).zip(pairs) {
-                        for (out, q) in out.iter_mut().zip([pair & 15, pair >> 4]) {
-                            *out = (f32::from(q) - 8.0) * scale;
-                        }
-                    }
-                }
-            }
+impl<'a> PackedRows<'a> {
+    /// Row `i`, `[k]`.
+    pub fn row(&self, i: usize) -> Vec<f32> {
+        let packed = bytemuck::cast_slice(self.packed_row(i));
+        quant::dequantize(self.format, packed, self.scale_row(i), 1, self.k)
+    }
+
+    /// The packed words of row `i`, padding included.
+    pub fn packed_row(&self, i: usize) -> &'a [u32] {
+        let n_words = k_padded(self.k) * self.format.bits() / 32;
+        &self.packed[i * n_words..(i + 1) * n_words]
+    }
+
+    /// The bytes of the scales of row `i`: an f16 a group.
+    pub fn scale_row(&self, i: usize) -> &'a [u8] {
+        if !self.format.has_scales() {
+            return &[];
         }
+        let n_bytes = k_padded(self.k) / GROUP * 2;
+        &bytemuck::cast_slice(self.scales)[i * n_bytes..(i + 1) * n_bytes]
     }
 }
 
@@ -64,43 +43,27 @@ mod tests {
 
     #[test]
     fn weight_rows_unpack_as_the_formats_say() {
-        let mut row = [0.0; 3];
-        let scales = [u32::from(f16::from_f32(0.5).to_bits()) | (u32::from(f16::from_f32(2.0).to_bits()) << 16)];
-
+        let row = |format, packed: &[u32], scales: &[u32], i| {
+            let rows = PackedRows {
+                format,
+                n_rows: 2,
+                k: 3,
+                packed,
+                scales,
+            };
+            rows.row(i)
+        };
+        let scales = [0x4000_3800]; // f16 0.5 and 2
         let mut q8 = [0u32; 16];
         q8[8] = u32::from_le_bytes([1, 0xff, 0x80, 7]);
-        let rows = PackedRows {
-            format: Format::Q8,
-            n_rows: 2,
-            k: 3,
-            packed: &q8,
-            scales: &scales,
-        };
-        rows.row(1, &mut row);
-        assert_eq!(row, [2.0, -2.0, -256.0]);
+        assert_eq!(row(Format::Q8, &q8, &scales, 1), [2.0, -2.0, -256.0]);
 
         let mut q4 = [0u32; 8];
         q4[0] = 0xf80;
-        let rows = PackedRows {
-            format: Format::Q4,
-            n_rows: 2,
-            k: 3,
-            packed: &q4,
-            scales: &scales,
-        };
-        rows.row(0, &mut row);
-        assert_eq!(row, [-4.0, 0.0, 3.5]);
+        assert_eq!(row(Format::Q4, &q4, &scales, 0), [-4.0, 0.0, 3.5]);
 
         let mut dense = [0u32; 32];
-        dense[16] = u32::from(f16::from_f32(1.5).to_bits()) | (u32::from(f16::from_f32(-3.0).to_bits()) << 16);
-        let rows = PackedRows {
-            format: Format::F16,
-            n_rows: 2,
-            k: 3,
-            packed: &dense,
-            scales: &[],
-        };
-        rows.row(1, &mut row);
-        assert_eq!(row, [1.5, -3.0, 0.0]);
+        dense[16] = 0xc200_3e00; // f16 1.5 and -3
+        assert_eq!(row(Format::F16, &dense, &[], 1), [1.5, -3.0, 0.0]);
     }
 }
