@@ -24,26 +24,17 @@ const LAYER_NORM_EPS: f32 = 1e-6;
 /// Patches a side that the vision tower's rotary table covers: more than any picture within the processor's limits has.
 const MAX_GRID_SIDE: usize = 4096;
 
-/// Which matrices a format is chosen for.
-#[derive(Clone, Copy)]
-enum Role {
-    /// Read a row at a time, and multiplied by once a token: errors show in every word.
-    Embedding,
-    /// Of the vision tower.
-    Vision,
-    /// Of a text layer.
-    Text,
-    /// Small and first in line.
-    Patch,
-}
-
 impl Quant {
-    fn format(self, role: Role) -> Format {
-        match (self, role) {
-            (Quant::DenseF32, _) => Format::F32,
-            (Quant::DenseF16, _) | (_, Role::Patch) => Format::F16,
-            (Quant::Q8, _) | (Quant::Q4, Role::Embedding | Role::Vision) => Format::Q8,
-            (Quant::Q4, Role::Text) => Format::Q4,
+    /// The format of the checkpoint's matrix `name`. Embeddings and the output layer stay 8-bit in [`Quant::Q4`]: their
+    /// errors show in every word. The patch embedding is small and first in line.
+    pub fn format_of(self, name: &str) -> Format {
+        let text_layer = name.contains("language_model.layers.");
+        match self {
+            Quant::DenseF32 => Format::F32,
+            Quant::DenseF16 => Format::F16,
+            _ if name.contains("patch_embed") => Format::F16,
+            Quant::Q4 if text_layer => Format::Q4,
+            Quant::Q8 | Quant::Q4 => Format::Q8,
         }
     }
 }
@@ -96,7 +87,7 @@ impl<E: Engine> Reader<'_, E> {
         let d = c.hidden_size;
         let merged = d * c.spatial_merge_size * c.spatial_merge_size;
         let patch_embed = self
-            .linear("model.visual.patch_embed.proj", [d, c.patch_dim()], Role::Patch, true)
+            .linear("model.visual.patch_embed.proj", [d, c.patch_dim()], true)
             .await?;
         let pos_embed = self
             .table("model.visual.pos_embed.weight", c.position_side * c.position_side * d)
@@ -110,13 +101,13 @@ impl<E: Engine> Reader<'_, E> {
                 q,
                 k,
                 v,
-                proj: self.linear(&name("attn.proj"), [d, d], Role::Vision, true).await?,
+                proj: self.linear(&name("attn.proj"), [d, d], true).await?,
                 norm2: self.layer_norm(&name("norm2"), d).await?,
                 linear_fc1: self
-                    .linear(&name("mlp.linear_fc1"), [c.intermediate_size, d], Role::Vision, true)
+                    .linear(&name("mlp.linear_fc1"), [c.intermediate_size, d], true)
                     .await?,
                 linear_fc2: self
-                    .linear(&name("mlp.linear_fc2"), [d, c.intermediate_size], Role::Vision, true)
+                    .linear(&name("mlp.linear_fc2"), [d, c.intermediate_size], true)
                     .await?,
             });
         }
@@ -148,29 +139,29 @@ impl<E: Engine> Reader<'_, E> {
         let (d, e, f) = (c.hidden_size, c.head_dim, c.intermediate_size);
         let (q, kv) = (c.num_attention_heads * e, c.num_key_value_heads * e);
         let embed = self
-            .matrix("model.language_model.embed_tokens.weight", [c.vocab_size, d], Role::Embedding)
+            .matrix("model.language_model.embed_tokens.weight", [c.vocab_size, d])
             .await?;
         let mut layers = Vec::with_capacity(c.num_hidden_layers);
         for i in 0..c.num_hidden_layers {
             let name = |part: &str| format!("model.language_model.layers.{i}.{part}");
             layers.push(Layer {
                 input_layernorm: self.rms_norm(&name("input_layernorm"), d, c).await?,
-                q_proj: self.linear(&name("self_attn.q_proj"), [q, d], Role::Text, false).await?,
-                k_proj: self.linear(&name("self_attn.k_proj"), [kv, d], Role::Text, false).await?,
-                v_proj: self.linear(&name("self_attn.v_proj"), [kv, d], Role::Text, false).await?,
+                q_proj: self.linear(&name("self_attn.q_proj"), [q, d], false).await?,
+                k_proj: self.linear(&name("self_attn.k_proj"), [kv, d], false).await?,
+                v_proj: self.linear(&name("self_attn.v_proj"), [kv, d], false).await?,
                 q_norm: self.rms_norm(&name("self_attn.q_norm"), e, c).await?,
                 k_norm: self.rms_norm(&name("self_attn.k_norm"), e, c).await?,
-                o_proj: self.linear(&name("self_attn.o_proj"), [d, q], Role::Text, false).await?,
+                o_proj: self.linear(&name("self_attn.o_proj"), [d, q], false).await?,
                 post_attention_layernorm: self.rms_norm(&name("post_attention_layernorm"), d, c).await?,
-                gate_proj: self.linear(&name("mlp.gate_proj"), [f, d], Role::Text, false).await?,
-                up_proj: self.linear(&name("mlp.up_proj"), [f, d], Role::Text, false).await?,
-                down_proj: self.linear(&name("mlp.down_proj"), [d, f], Role::Text, false).await?,
+                gate_proj: self.linear(&name("mlp.gate_proj"), [f, d], false).await?,
+                up_proj: self.linear(&name("mlp.up_proj"), [f, d], false).await?,
+                down_proj: self.linear(&name("mlp.down_proj"), [d, f], false).await?,
             });
         }
         let norm = self.rms_norm("model.language_model.norm", d, c).await?;
         let untied = !config.tie_word_embeddings && self.loader.checkpoint().find("lm_head.weight").is_some();
         let head = if untied {
-            self.matrix("lm_head.weight", [c.vocab_size, d], Role::Embedding).await?
+            self.matrix("lm_head.weight", [c.vocab_size, d]).await?
         } else {
             embed.clone()
         };
@@ -194,10 +185,10 @@ impl<E: Engine> Reader<'_, E> {
             norm: self.layer_norm(&format!("{name}.norm"), normed).await?,
             norm_after_concat: normed == merged,
             linear_fc1: self
-                .linear(&format!("{name}.linear_fc1"), [merged, merged], Role::Vision, true)
+                .linear(&format!("{name}.linear_fc1"), [merged, merged], true)
                 .await?,
             linear_fc2: self
-                .linear(&format!("{name}.linear_fc2"), [out, merged], Role::Vision, true)
+                .linear(&format!("{name}.linear_fc2"), [out, merged], true)
                 .await?,
         })
     }
@@ -214,7 +205,7 @@ impl<E: Engine> Reader<'_, E> {
         for i in 0..3 {
             let matrix = self
                 .loader
-                .matrix(&weight, self.quant.format(Role::Vision), Some(i * d..(i + 1) * d))
+                .matrix(&weight, self.quant.format_of(&weight), Some(i * d..(i + 1) * d))
                 .await?;
             self.weight_bytes += matrix.size_bytes();
             let bias = upload(self.loader.engine(), &bias, bytemuck::cast_slice(&values[i * d..(i + 1) * d]))?;
@@ -228,8 +219,8 @@ impl<E: Engine> Reader<'_, E> {
             .map_err(|_| self.wrong(&weight, "was not split in three".into()))
     }
 
-    async fn linear(&mut self, name: &str, [n, k]: [usize; 2], role: Role, bias: bool) -> Result<Linear> {
-        let weight = self.matrix(&format!("{name}.weight"), [n, k], role).await?;
+    async fn linear(&mut self, name: &str, [n, k]: [usize; 2], bias: bool) -> Result<Linear> {
+        let weight = self.matrix(&format!("{name}.weight"), [n, k]).await?;
         let bias = if bias {
             Some(self.loader.vector(&format!("{name}.bias"), n).await?)
         } else {
@@ -238,9 +229,9 @@ impl<E: Engine> Reader<'_, E> {
         Ok(Linear { weight, bias })
     }
 
-    async fn matrix(&mut self, name: &str, [n, k]: [usize; 2], role: Role) -> Result<Arc<Weight>> {
+    async fn matrix(&mut self, name: &str, [n, k]: [usize; 2]) -> Result<Arc<Weight>> {
         self.expect(name, [n, k])?;
-        let weight = self.loader.matrix(name, self.quant.format(role), None).await?;
+        let weight = self.loader.matrix(name, self.quant.format_of(name), None).await?;
         self.weight_bytes += weight.size_bytes();
         Ok(Arc::new(weight))
     }

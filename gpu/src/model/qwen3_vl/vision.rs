@@ -179,6 +179,7 @@ impl Vision {
             patch: c.patch_size,
             y: patches,
         });
+        rec.tap(format!("{tap}.pixel_values"), patches);
         let x = linear(rec, patches, &self.patch_embed)?; // [P, D]
         rec.tap(format!("{tap}.patch_embed"), x);
         let table = rec.bind(self.pos_embed, DType::F32, [c.position_side * c.position_side, c.hidden_size]);

@@ -1,0 +1,14 @@
+//! `golden DIR…`: a table with the worst error of each engine, precision and case; exit code 1 when one is out.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let folders: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    if folders.is_empty() {
+        eprintln!("usage: golden DIR…\n\nCompares every engine with golden folders, for instance tests/golden/qwen3-vl-s1.");
+        return ExitCode::from(2);
+    }
+    let rows: Vec<_> = folders.iter().flat_map(|folder| tests::golden::compare(folder)).collect();
+    if tests::golden::print(&rows) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
