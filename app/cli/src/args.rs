@@ -1,0 +1,252 @@
+//! The command line: what can be asked for, and the words of `--help`. Not what is done about it.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// Looks at a screen and says what is on it; nothing leaves the machine.
+#[derive(Debug, Parser)]
+#[command(name = "qwglm", version, max_term_width = 110, after_help = AFTER)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    /// Show what happens inside, on standard error; twice for every packet and kernel
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+const AFTER: &str = "\
+Start here:
+  qwglm narrate                       narrate the screen, or a sample recording where there is none
+  qwglm ask shot.png \"What failed?\"   one answer
+  qwglm doctor                        what this machine has
+
+Exit codes: 0 done, 1 failed, 2 bad usage or configuration. Ctrl-C ends cleanly; a second one at once.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say what is on a screen, a window, pictures, a folder of frames or a video
+    #[command(after_help = NARRATE)]
+    Narrate(NarrateArgs),
+    /// Answer questions about a picture, an answer a line
+    #[command(after_help = ASK)]
+    Ask(AskArgs),
+    /// Run any pipeline from its configuration
+    #[command(after_help = RUN)]
+    Run(RunArgs),
+    /// Draw a pipeline, as Mermaid or SVG
+    #[command(after_help = GRAPH)]
+    Graph(GraphArgs),
+    /// Say what this machine has, and test it
+    #[command(after_help = DOCTOR)]
+    Doctor(DoctorArgs),
+}
+
+const NARRATE: &str = "\
+SOURCE is one of
+  shot.png other.jpg    picture files, each once
+  frames/               a folder of pictures: frames in the order of their names
+  clip.mp4              a video, read by an installed ffmpeg
+  screen                the screen (programs built with feature `desktop`)
+  window:TITLE          a window whose title or application has TITLE in it
+Without SOURCE: the screen if there is one, else the sample recording that travels with the program.
+Frames that show nothing new are passed over. Recorded sources are narrated whole; --live plays them at their
+own pace and passes over what there is no time for, as a screen is.
+
+Examples:
+  qwglm narrate
+  qwglm narrate shot.png --prompt \"Describe the screen.\"
+  qwglm narrate clip.mp4 --fps 1 --json
+  qwglm narrate window:Firefox --engine wgpu
+  qwglm narrate --tsv narrations.tsv shots/*.png
+  qwglm narrate --jsonl narrations.jsonl frames/
+  qwglm narrate frames/ --trace trace.json        # open in ui.perfetto.dev";
+
+const ASK: &str = "\
+Examples:
+  qwglm ask shot.png \"What is the title?\"
+  qwglm ask shot.png \"Is there an error on the screen?\" \"What are the buttons?\"
+  qwglm ask shot.png \"Read the first line.\" --model ./my-qwen3-vl --quant 4";
+
+const RUN: &str = "\
+Relative paths in a configuration that are read start from the configuration's folder, those that are written from
+the current one.
+
+Examples:
+  qwglm run configs/narrate.toml
+  qwglm run configs/narrate.toml --engine-type sim
+  qwglm run configs/narrate.toml --set screen.fps=1 --set model.eyes.quant=4
+  qwglm run configs/describe.toml --set 'files.path=[\"a.png\", \"b.png\"]'
+  qwglm run configs/narrate.toml --trace trace.json";
+
+const GRAPH: &str = "\
+Examples:
+  qwglm graph configs/narrate.toml                  # Mermaid, on standard output
+  qwglm graph configs/narrate.toml -o narrate.svg
+  qwglm graph configs/narrate.toml -o narrate.mmd";
+
+const DOCTOR: &str = "\
+Examples:
+  qwglm doctor
+  qwglm doctor --json | jq .adapters";
+
+/// Where the numbers are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum EngineArg {
+    /// The GPU if there is one, else the simulator
+    #[default]
+    Auto,
+    /// The GPU
+    Wgpu,
+    /// The CPU
+    Sim,
+}
+
+/// The engine types that a configuration may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EngineType {
+    Wgpu,
+    Sim,
+}
+
+impl EngineType {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Wgpu => "wgpu",
+            Self::Sim => "sim",
+        }
+    }
+}
+
+/// How weights are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum QuantArg {
+    #[value(name = "4")]
+    Q4,
+    #[value(name = "8")]
+    Q8,
+    Dense,
+}
+
+/// How what is not quantised is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionArg {
+    F16,
+    F32,
+}
+
+/// Which model, and on what.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Model")]
+pub struct ModelArgs {
+    /// A pocket model's name, a folder, or a Hugging Face id (OWNER/NAME) [default: pocket-vl]
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Bits a weight [default: 8; dense if --precision is given]
+    #[arg(long, value_name = "BITS")]
+    pub quant: Option<QuantArg>,
+    /// Dense weights and the KV cache in f16 or f32 [default: f16]
+    #[arg(long)]
+    pub precision: Option<PrecisionArg>,
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t)]
+    pub engine: EngineArg,
+    /// Bound of an answer in tokens [default: 160]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32_768))]
+    pub max_new_tokens: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct NarrateArgs {
+    /// What to look at: pictures, a folder, a video, `screen`, or `window:TITLE`
+    #[arg(value_name = "SOURCE")]
+    pub sources: Vec<PathBuf>,
+    /// What the model is asked about each picture [default: Describe the screen.]
+    #[arg(long, value_name = "WORDS")]
+    pub prompt: Option<String>,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Frames a second that are taken of a screen or video, or that a folder has [default: 2]
+    #[arg(long, value_name = "N")]
+    pub fps: Option<f64>,
+    /// Play a recording at its own pace; pass over what there is no time for
+    #[arg(long)]
+    pub live: bool,
+    /// One JSON object a line on standard output instead of words
+    #[arg(long)]
+    pub json: bool,
+    /// Also write `stem<TAB>narration` lines, white space collapsed (`-`: standard output)
+    #[arg(long, value_name = "OUT")]
+    pub tsv: Option<PathBuf>,
+    /// Also write `{"frame": n, "text": "…"}` lines (`-`: standard output)
+    #[arg(long, value_name = "OUT")]
+    pub jsonl: Option<PathBuf>,
+    /// Write a trace that Perfetto opens
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// The configuration to start from, instead of the program's own
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct AskArgs {
+    /// The picture
+    pub image: PathBuf,
+    /// What to ask about it; with several questions each answer is a line
+    #[arg(required = true, value_name = "QUESTION")]
+    pub questions: Vec<String>,
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+/// A configuration, and what to change in it.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// The configuration
+    pub config: PathBuf,
+    /// The type of all engines
+    #[arg(long, value_name = "TYPE")]
+    pub engine_type: Option<EngineType>,
+    /// Set a key: `STAGE.KEY=VALUE`, or with its whole path (`model.eyes.quant=4`); may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Texts and counters as JSON, an object a line, instead of what the configuration writes to standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Write a trace that Perfetto opens
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The file: .svg or .mmd [default: Mermaid on standard output]
+    #[arg(short, long, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

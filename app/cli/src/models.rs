@@ -1,0 +1,172 @@
+//! Where models are: inside the program, in a folder, or on the Hugging Face hub. Not how they are loaded (`setup.rs`).
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use gpu::weights::source::{Folder, Hub, HubOptions, HubProgress, Memory, Source};
+use pipeline::error::Fault;
+
+use crate::embedded;
+
+/// A model as a configuration names it, found or known to be elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Inside the program.
+    Embedded(&'static str),
+    Folder(PathBuf),
+    /// `OWNER/NAME`.
+    Hub(String),
+}
+
+/// The models that travel inside the program.
+pub fn embedded_models() -> impl Iterator<Item = (&'static str, &'static [embedded::File])> {
+    [("pocket-vl", embedded::POCKET_VL)]
+        .into_iter()
+        .filter(|(_, files)| !files.is_empty())
+}
+
+/// Folders that may hold pocket models, each in a folder of its name.
+pub fn model_folders() -> Vec<PathBuf> {
+    let mut folders = vec![PathBuf::from("models")];
+    if let Ok(program) = std::env::current_exe()
+        && let Some(folder) = program.parent()
+    {
+        folders.push(folder.join("models"));
+    }
+    folders.extend(data_folder().map(|folder| folder.join("models")));
+    folders
+}
+
+/// The folder for this program's data that the platform prescribes, if it can be told.
+fn data_folder() -> Option<PathBuf> {
+    let folder = |variable: &str| {
+        std::env::var_os(variable)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let parent = if cfg!(windows) {
+        folder("APPDATA")
+    } else if cfg!(target_os = "macos") {
+        folder("HOME").map(|home| home.join("Library/Application Support"))
+    } else {
+        folder("XDG_DATA_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/share")))
+    };
+    parent.map(|parent| parent.join("qwglm"))
+}
+
+/// Finds a model. A name without a slash is a pocket model's, inside the program first; a folder is relative to `base`.
+///
+/// Errors: a fault of the key `source`.
+pub fn find(source: &str, base: &Path) -> Result<Place, Fault> {
+    let folder = base.join(source);
+    let is_name = !source.contains(['/', '\\']) && !source.starts_with('.');
+    if is_name && let Some((name, _)) = embedded_models().find(|(name, _)| *name == source) {
+        return Ok(Place::Embedded(name));
+    }
+    if is_name {
+        let found = model_folders()
+            .into_iter()
+            .map(|folder| folder.join(source))
+            .find(|folder| is_model(folder));
+        if let Some(found) = found {
+            return Ok(Place::Folder(found));
+        }
+    }
+    if folder.is_dir() {
+        let fault = || {
+            Fault::new(
+                "source",
+                format!("{} has no config.json", folder.display()),
+                "a folder of a checkpoint",
+            )
+        };
+        return if is_model(&folder) {
+            Ok(Place::Folder(folder))
+        } else {
+            Err(fault())
+        };
+    }
+    let starts_as_path = source.starts_with(['.', '/', '\\', '~']) || Path::new(source).is_absolute();
+    let n_slashes = source.matches(['/', '\\']).count();
+    if n_slashes == 1 && !starts_as_path && !source.contains('\\') {
+        return Ok(Place::Hub(source.to_owned()));
+    }
+    if !is_name {
+        return Err(Fault::new(
+            "source",
+            format!("there is no folder {}", folder.display()),
+            "a folder, or OWNER/NAME on the hub",
+        ));
+    }
+    let mut known: Vec<String> = embedded_models().map(|(name, _)| format!("\"{name}\"")).collect();
+    known.extend(
+        model_folders()
+            .iter()
+            .map(|folder| format!("a folder in {}", folder.display())),
+    );
+    Err(Fault::new(
+        "source",
+        format!("there is no model \"{source}\""),
+        format!("{}, a path, or OWNER/NAME on the hub", known.join(", ")),
+    ))
+}
+
+fn is_model(folder: &Path) -> bool {
+    folder.join("config.json").is_file()
+}
+
+/// Opens a model's files; what is not on this machine is downloaded, and `progress` told of it.
+///
+/// Errors: those of the folder and of the hub.
+pub async fn open(place: Place, progress: async_channel::Sender<HubProgress>) -> Result<Arc<dyn Source>> {
+    Ok(match place {
+        Place::Embedded(name) => {
+            let files = embedded_models()
+                .find(|(other, _)| *other == name)
+                .map(|(_, files)| files)
+                .unwrap_or_default();
+            let files = files.iter().map(|(file, bytes)| ((*file).to_owned(), Cow::Borrowed(*bytes)));
+            Arc::new(Memory::new(name, files))
+        }
+        Place::Folder(path) => Arc::new(Folder::open(path)?),
+        Place::Hub(id) => {
+            let hub = Hub::open(&id, HubOptions::from_env(), Some(progress)).await;
+            Arc::new(hub.with_context(|| format!("cannot download {id}"))?)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_a_folder_a_hub_id_or_a_fault() {
+        let base = tempfile::tempdir().unwrap();
+        let at = |name: &str| base.path().join(name);
+        for name in ["mine", "a/b", "empty"] {
+            std::fs::create_dir_all(at(name)).unwrap();
+        }
+        for name in ["mine", "a/b"] {
+            std::fs::write(at(name).join("config.json"), "{}").unwrap();
+        }
+        let found = |source: &str| find(source, base.path());
+        assert_eq!(found("mine"), Ok(Place::Folder(at("mine"))));
+        assert_eq!(
+            found("a/b"),
+            Ok(Place::Folder(at("a/b"))),
+            "a folder that is there comes before the hub"
+        );
+        assert_eq!(found(&at("mine").display().to_string()), Ok(Place::Folder(at("mine"))));
+        assert_eq!(
+            found("Qwen/Qwen3-VL-2B-Instruct"),
+            Ok(Place::Hub("Qwen/Qwen3-VL-2B-Instruct".into()))
+        );
+        for source in ["empty", "./nothing", "/no/such", "no-such-model", "a/b/c", "~/x"] {
+            let fault = found(source).unwrap_err();
+            assert!(fault.key == "source" && !fault.accepted.is_empty(), "{source}: {fault}");
+        }
+    }
+}

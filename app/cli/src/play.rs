@@ -1,0 +1,278 @@
+//! Plays what `setup.rs` made ready: Ctrl-C, warnings, words and counters while it runs, the trace and a summary after it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use async_channel::Receiver;
+use futures::future::{Either, select};
+use pipeline::events::Events;
+use pipeline::packet::{Body, Event, Packet};
+use pipeline::runtime::{Report, Run, RunHandle, RunOptions};
+use pipeline::time::Timestamp;
+
+use crate::graph_text::GraphText;
+use crate::setup::{self, Ready};
+
+/// The name of the stage by which the program hears what the graph says.
+pub const TAP: &str = "program";
+
+/// How long an answer that is under way may take to end after Ctrl-C, before it is cancelled.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// What a run did, for its last line.
+#[derive(Debug, Default)]
+pub struct Summary {
+    pub frames: u64,
+    pub narrations: u64,
+    pub new_tokens: f64,
+    decode_s: f64,
+    /// Since the run began, models loaded.
+    pub first_word: Option<Duration>,
+    pub elapsed: Duration,
+    pub loaded_in: Duration,
+    pub adapters: String,
+}
+
+/// Adds a stage that hands all texts of the graph to the program.
+pub fn tap_texts(text: &mut GraphText) {
+    let texts = text.stages_of(&["tokens.decode"]);
+    if !texts.is_empty() {
+        let input = toml_edit::Array::from_iter(texts);
+        text.put_stage(
+            TAP,
+            [("type", "sink.channel".into()), ("input", toml_edit::Value::Array(input))],
+        );
+    }
+}
+
+/// Sets a text up and plays it to its end, or until Ctrl-C. `hear` gets each packet of the stage [`TAP`].
+///
+/// Errors: those of the set-up; the first failure of a stage, after the others ended; a trace that cannot be written.
+pub async fn play(text: &GraphText, trace_file: Option<&Path>, hear: impl FnMut(&Packet) -> Result<()>) -> Result<Summary> {
+    let mut ready = unless_interrupted(setup::set_up(text, trace_file.is_some())).await?;
+    let tap = ready.channels.remove(TAP);
+    play_ready(ready, tap, trace_file, hear).await
+}
+
+/// What `set_up` gives; ends the program at Ctrl-C: nothing is under way that could be lost.
+pub async fn unless_interrupted<T>(set_up: impl Future<Output = T>) -> T {
+    let interrupted = async {
+        // Without a handler the default one ends the program as well.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    match select(std::pin::pin!(set_up), std::pin::pin!(interrupted)).await {
+        Either::Left((value, _)) => value,
+        Either::Right(_) => std::process::exit(130),
+    }
+}
+
+async fn play_ready(
+    ready: Ready,
+    tap: Option<Receiver<Packet>>,
+    trace_file: Option<&Path>,
+    mut hear: impl FnMut(&Packet) -> Result<()>,
+) -> Result<Summary> {
+    let Ready {
+        graph,
+        registry,
+        clock,
+        trace,
+        channels,
+        adapters,
+    } = ready;
+    let mut summary = Summary {
+        loaded_in: clock.now().0,
+        ..Summary::default()
+    };
+    summary.adapters = adapters.into_values().collect::<Vec<_>>().join(", ");
+    // A graph's own channels are for programs that embed it; here nobody listens.
+    drop(channels);
+    let options = RunOptions {
+        clock,
+        trace: trace.clone(),
+        ..RunOptions::default()
+    };
+    let run = Run::start(&graph, &registry, options)?;
+    // Its stages hold the engines; those end with the last of them.
+    drop(registry);
+    let started = clock.now();
+    let interrupts = tokio::spawn(stop_at_interrupt(run.handle().clone()));
+    let (events, handle) = (run.events(), run.handle().clone());
+    let numbers = hear_events(events);
+    let words = async {
+        let mut heard = Ok(());
+        let (mut narrations, mut first_word) = (0, None);
+        while let Some(packet) = recv(tap.as_ref()).await {
+            if let Body::Text(text) = &packet.body {
+                if first_word.is_none() && !text.text.is_empty() {
+                    first_word = Some(clock.now().since(started));
+                }
+                narrations += u64::from(text.finished.is_some() && !text.thought);
+            }
+            if heard.is_ok() {
+                heard = hear(&packet);
+                if heard.is_err() {
+                    handle.stop();
+                }
+            }
+        }
+        (heard, narrations, first_word)
+    };
+    let (result, (new_tokens, decode_s), (heard, narrations, first_word)) = futures::join!(run.join(), numbers, words);
+    interrupts.abort();
+    if let Some(path) = trace_file {
+        std::fs::write(path, trace.to_json()).with_context(|| format!("the trace {} cannot be written", path.display()))?;
+    }
+    let report = result?;
+    heard?;
+    summary.frames = frames(&graph, &report);
+    summary.elapsed = clock.now().since(started);
+    Ok(Summary {
+        narrations,
+        first_word,
+        new_tokens,
+        decode_s,
+        ..summary
+    })
+}
+
+async fn recv(tap: Option<&Receiver<Packet>>) -> Option<Packet> {
+    tap?.recv().await.ok()
+}
+
+/// What the sources sent.
+fn frames(graph: &pipeline::graph::Graph, report: &Report) -> u64 {
+    let is_source = |index: usize| !graph.links().iter().any(|link| link.to == index);
+    report
+        .stages
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| is_source(*index))
+        .map(|(_, stage)| stage.sent)
+        .sum()
+}
+
+/// Prints warnings and adds up what `llm.generate` tells: tokens, and seconds of decoding.
+async fn hear_events(events: Events) -> (f64, f64) {
+    let (mut new_tokens, mut decode_s, mut last) = (0.0, 0.0, 0.0);
+    while let Some(packet) = events.recv().await {
+        match packet.body {
+            Body::Event(Event::Warning { stage, message }) => eprintln!("warning: {stage}: {message}"),
+            Body::Metric(metric) => match metric.name {
+                "new_tokens" => {
+                    last = metric.value;
+                    new_tokens += metric.value;
+                }
+                "tokens_per_s" if metric.value > 0.0 => decode_s += last / metric.value,
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    (new_tokens, decode_s)
+}
+
+/// Ends the run at the first Ctrl-C (or a request to terminate), what is under way included unless that takes long; ends the
+/// program at the second.
+async fn stop_at_interrupt(handle: RunHandle) {
+    interrupt().await;
+    eprintln!("stopping; again to end at once");
+    handle.stop();
+    if let Either::Right(_) = select(std::pin::pin!(interrupt()), std::pin::pin!(tokio::time::sleep(GRACE))).await {
+        handle.next_turn();
+        interrupt().await;
+    }
+    std::process::exit(130);
+}
+
+#[cfg(unix)]
+async fn interrupt() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            let asked = std::pin::pin!(terminate.recv());
+            select(std::pin::pin!(ctrl_c()), asked).await;
+        }
+        Err(_) => ctrl_c().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn interrupt() {
+    ctrl_c().await;
+}
+
+async fn ctrl_c() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // It cannot be listened to: then the system's own way ends the program.
+        std::future::pending::<()>().await;
+    }
+}
+
+impl Summary {
+    /// `34 frames, 6 narrations, 210 tokens at 310/s; first word after 0.4 s, 3.2 s in all, loaded in 0.1 s; on llvmpipe`
+    pub fn line(&self) -> String {
+        let Self {
+            frames,
+            narrations,
+            new_tokens,
+            ..
+        } = self;
+        let seconds = |duration: Duration| format!("{:.1} s", duration.as_secs_f64());
+        let plural = |n: u64, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+        let mut line = format!("{}, {}", plural(*frames, "frame"), plural(*narrations, "narration"));
+        if let Some(rate) = self.tokens_per_s() {
+            line.push_str(&format!(", {new_tokens:.0} tokens at {rate:.0}/s"));
+        }
+        line.push_str("; ");
+        if let Some(first_word) = self.first_word {
+            line.push_str(&format!("first word after {}, ", seconds(first_word)));
+        }
+        line.push_str(&format!(
+            "{} in all, loaded in {}",
+            seconds(self.elapsed),
+            seconds(self.loaded_in)
+        ));
+        if !self.adapters.is_empty() {
+            line.push_str(&format!("; on {}", self.adapters));
+        }
+        line
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "type": "summary",
+            "frames": self.frames,
+            "narrations": self.narrations,
+            "tokens": self.new_tokens as u64,
+            "tokens_per_s": self.tokens_per_s(),
+            "first_word_s": self.first_word.map(|duration| duration.as_secs_f64()),
+            "elapsed_s": self.elapsed.as_secs_f64(),
+            "load_s": self.loaded_in.as_secs_f64(),
+            "engine": self.adapters,
+        })
+    }
+
+    fn tokens_per_s(&self) -> Option<f64> {
+        (self.decode_s > 0.0).then(|| self.new_tokens / self.decode_s)
+    }
+}
+
+/// A finished text as an object for `--json`; nothing for what is still under way.
+pub fn json_from_packet(packet: &Packet) -> Option<serde_json::Value> {
+    let Body::Text(text) = &packet.body else { return None };
+    let finished = text.finished.filter(|_| !text.thought)?;
+    let about = text.about.as_ref();
+    let seconds = |time: Timestamp| time.as_secs_f64();
+    Some(serde_json::json!({
+        "type": "text",
+        "frame": about.map(|about| about.index),
+        "label": about.map(|about| &*about.label),
+        "pts_s": about.map(|about| seconds(about.pts)),
+        "text": text.text.trim(),
+        "finished": finished,
+    }))
+}

@@ -1,0 +1,33 @@
+//! `qwglm run`: any pipeline, from its configuration.
+
+use anyhow::Result;
+
+use crate::args::RunArgs;
+use crate::graph_text::GraphText;
+use crate::play::{json_from_packet, play, tap_texts};
+use crate::print_line;
+
+/// Runs a configuration to its end, or until Ctrl-C; says on standard error how it went.
+///
+/// Errors: bad usage, and those of [`play`].
+pub async fn run(args: RunArgs) -> Result<()> {
+    let mut text = GraphText::from_args(&args.config)?;
+    if args.json {
+        for sink in text.stages_of(&["sink."]) {
+            if text.writes_to_stdout(&sink) {
+                text.remove_stage(&sink);
+            }
+        }
+    }
+    tap_texts(&mut text);
+    let summary = play(&text, args.trace.as_deref(), |packet| match json_from_packet(packet) {
+        Some(object) if args.json => print_line(&object.to_string()),
+        _ => Ok(()),
+    })
+    .await?;
+    if args.json {
+        print_line(&summary.json().to_string())?;
+    }
+    eprintln!("{}", summary.line());
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! The sections `[model.NAME]` and `[engine.NAME]` of a configuration: their keys, defaults and faults. Not what they start
+//! (`setup.rs`).
+
+use gpu::protocol::{LoadOptions, Quant};
+use pipeline::error::Fault;
+use toml::{Table, Value};
+
+/// `[model.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelSection {
+    /// A pocket model's name, a folder, or a Hugging Face id.
+    pub source: String,
+    pub quant: QuantKey,
+    /// How dense weights and the KV cache are stored: `"f16"`.
+    pub precision: Precision,
+    /// Tokens that fit in the KV cache: 8192.
+    pub context_tokens: usize,
+}
+
+/// `quant`: 8.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QuantKey {
+    Q4,
+    #[default]
+    Q8,
+    Dense,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    #[default]
+    F16,
+    F32,
+}
+
+/// `[engine.NAME]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineSection {
+    pub kind: EngineKind,
+    /// Part of the adapter's name, in any case. None: the fastest. Nothing to the simulator.
+    pub adapter: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    Wgpu,
+    Sim,
+}
+
+const SOURCES: &str = "\"pocket-vl\", a folder, or a Hugging Face id (\"OWNER/NAME\")";
+const QUANTS: &str = "4, 8 or \"dense\"";
+const TOKENS: std::ops::RangeInclusive<i64> = 64..=1_048_576;
+
+impl ModelSection {
+    /// Reads a section; faults are relative to it.
+    pub fn read(table: &Table) -> Result<Self, Vec<Fault>> {
+        let mut keys = Keys::new(table, &["source", "quant", "precision", "context_tokens"]);
+        let source = match table.get("source") {
+            Some(Value::String(source)) if !source.trim().is_empty() => source.clone(),
+            Some(_) => keys.fault("source", "is no name", SOURCES),
+            None => keys.fault("source", "is missing", SOURCES),
+        };
+        let quant = match table.get("quant") {
+            None => QuantKey::default(),
+            Some(Value::Integer(4)) => QuantKey::Q4,
+            Some(Value::Integer(8)) => QuantKey::Q8,
+            Some(Value::String(word)) if word == "dense" => QuantKey::Dense,
+            Some(other) => keys.fault("quant", format!("is {other}"), QUANTS),
+        };
+        let precision = match table.get("precision").map(|value| (value, value.as_str())) {
+            None => Precision::default(),
+            Some((_, Some("f16"))) => Precision::F16,
+            Some((_, Some("f32"))) => Precision::F32,
+            Some((other, _)) => keys.fault("precision", format!("is {other}"), "\"f16\" or \"f32\""),
+        };
+        let context_tokens = match table.get("context_tokens") {
+            None => LoadOptions::default().context_tokens,
+            Some(Value::Integer(n)) if TOKENS.contains(n) => *n as usize,
+            Some(other) => {
+                let accepted = format!("tokens, from {} to {}", TOKENS.start(), TOKENS.end());
+                keys.fault("context_tokens", format!("is {other}"), accepted)
+            }
+        };
+        keys.give(Self {
+            source,
+            quant,
+            precision,
+            context_tokens,
+        })
+    }
+
+    pub fn load_options(&self) -> LoadOptions {
+        let quant = match (self.quant, self.precision) {
+            (QuantKey::Q4, _) => Quant::Q4,
+            (QuantKey::Q8, _) => Quant::Q8,
+            (QuantKey::Dense, Precision::F16) => Quant::DenseF16,
+            (QuantKey::Dense, Precision::F32) => Quant::DenseF32,
+        };
+        LoadOptions {
+            quant,
+            context_tokens: self.context_tokens,
+            kv_f16: self.precision == Precision::F16,
+        }
+    }
+}
+
+impl EngineSection {
+    /// Reads a section; faults are relative to it.
+    pub fn read(table: &Table) -> Result<Self, Vec<Fault>> {
+        const TYPES: &str = "\"wgpu\" or \"sim\"";
+        let mut keys = Keys::new(table, &["type", "adapter"]);
+        let kind = match table.get("type").map(|value| (value, value.as_str())) {
+            Some((_, Some("wgpu"))) => EngineKind::Wgpu,
+            Some((_, Some("sim"))) => EngineKind::Sim,
+            Some((_, Some("hybrid"))) => keys.fault_with("type", "\"hybrid\" is not there yet", TYPES, EngineKind::Sim),
+            Some((other, _)) => keys.fault_with("type", format!("is {other}"), TYPES, EngineKind::Sim),
+            None => keys.fault_with("type", "is missing", TYPES, EngineKind::Sim),
+        };
+        let adapter = match table.get("adapter") {
+            None => None,
+            Some(Value::String(name)) => Some(name.clone()),
+            Some(other) => keys.fault(
+                "adapter",
+                format!("is {other}"),
+                "part of an adapter's name, as `qwglm doctor` lists them",
+            ),
+        };
+        keys.give(Self { kind, adapter })
+    }
+}
+
+/// Collects the faults of a section.
+struct Keys {
+    faults: Vec<Fault>,
+}
+
+impl Keys {
+    fn new(table: &Table, known: &[&str]) -> Self {
+        let unknown = table.keys().filter(|key| !known.contains(&key.as_str()));
+        let fault = |key: &String| Fault::new(key, "is no key here", known.join(", "));
+        Self {
+            faults: unknown.map(fault).collect(),
+        }
+    }
+
+    /// Notes a fault, and gives a value to go on with.
+    fn fault<T: Default>(&mut self, key: &str, message: impl Into<String>, accepted: impl Into<String>) -> T {
+        self.fault_with(key, message, accepted, T::default())
+    }
+
+    fn fault_with<T>(&mut self, key: &str, message: impl Into<String>, accepted: impl Into<String>, value: T) -> T {
+        self.faults.push(Fault::new(key, message, accepted));
+        value
+    }
+
+    fn give<T>(self, section: T) -> Result<T, Vec<Fault>> {
+        if self.faults.is_empty() {
+            Ok(section)
+        } else {
+            Err(self.faults)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(text: &str) -> Table {
+        text.parse().unwrap()
+    }
+
+    fn keys<T>(read: Result<T, Vec<Fault>>) -> Vec<String> {
+        read.err().unwrap_or_default().into_iter().map(|fault| fault.key).collect()
+    }
+
+    #[test]
+    fn precision_decides_how_dense_weights_and_the_cache_are_stored() {
+        let cases = [
+            ("", Quant::Q8, true),
+            ("quant = 4", Quant::Q4, true),
+            ("quant = 4\nprecision = \"f32\"", Quant::Q4, false),
+            ("quant = \"dense\"", Quant::DenseF16, true),
+            ("quant = \"dense\"\nprecision = \"f32\"", Quant::DenseF32, false),
+        ];
+        for (text, quant, kv_f16) in cases {
+            let options = ModelSection::read(&table(&format!("source = \"m\"\n{text}")))
+                .unwrap()
+                .load_options();
+            assert_eq!((options.quant, options.kv_f16), (quant, kv_f16), "{text}");
+        }
+    }
+
+    #[test]
+    fn all_faults_of_a_section_come_together() {
+        let model = "quant = 5\nprecision = \"bf16\"\ncontext_tokens = 0\nsources = 1";
+        assert_eq!(
+            keys(ModelSection::read(&table(model))),
+            ["sources", "source", "quant", "precision", "context_tokens"]
+        );
+        let engine = "type = \"cuda\"\nadapter = 1\nlayers = 2";
+        assert_eq!(keys(EngineSection::read(&table(engine))), ["layers", "type", "adapter"]);
+        let hybrid = EngineSection::read(&table("type = \"hybrid\"")).unwrap_err();
+        assert!(hybrid[0].message.contains("not there yet"));
+    }
+
+    #[test]
+    fn the_simulator_takes_a_section_that_was_written_for_a_gpu() {
+        let section = EngineSection::read(&table("type = \"sim\"\nadapter = \"NVIDIA\"")).unwrap();
+        assert_eq!(section.kind, EngineKind::Sim);
+    }
+}

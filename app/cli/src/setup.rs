@@ -1,0 +1,175 @@
+//! A configuration's text → what can be started: checked graph, engines at work, models on them. The one place that wires
+//! engines, models and stages together; what plays it is `play.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use async_channel::Receiver;
+use gpu::actor::{self, Timing};
+use gpu::engine::wgpu::{AdapterChoice, WgpuEngine, list_adapters};
+use gpu::protocol::GpuHandle;
+use pipeline::graph::Graph;
+use pipeline::packet::Packet;
+use pipeline::registry::Registry;
+use pipeline::time::Clock;
+use pipeline::trace::Trace;
+use sim::{Kernels, SimEngine};
+use stages::{Env, Model, ModelText};
+
+use crate::args::EngineType;
+use crate::graph_text::GraphText;
+use crate::models;
+use crate::progress::shown;
+use crate::sections::{EngineKind, EngineSection, ModelSection};
+
+/// Packets that wait for the program on a channel.
+const CHANNEL_SIZE: usize = 1024;
+
+/// A graph with everything that its stages need.
+pub struct Ready {
+    pub graph: Graph,
+    pub registry: Registry,
+    pub clock: Clock,
+    pub trace: Trace,
+    /// What comes out of the graph's `sink.channel` stages, by name.
+    pub channels: BTreeMap<String, Receiver<Packet>>,
+    /// What the engines are, by name: for the summary.
+    pub adapters: BTreeMap<String, String>,
+}
+
+/// The types of stage, and how sections of models and engines are checked; enough to check and draw a graph.
+pub fn registry_for_checks(base: &Path) -> Registry {
+    registry(&Arc::new(Env {
+        base: base.to_owned(),
+        ..Env::default()
+    }))
+}
+
+fn registry(env: &Arc<Env>) -> Registry {
+    let mut registry = Registry::new();
+    stages::register(&mut registry, env);
+    let base = env.base.clone();
+    registry.model_check(move |_, table| match ModelSection::read(table) {
+        Ok(section) => models::find(&section.source, &base).err().into_iter().collect(),
+        Err(faults) => faults,
+    });
+    registry.engine_check(|_, table| EngineSection::read(table).err().unwrap_or_default());
+    registry
+}
+
+/// Checks the text, starts the engines that it uses, and loads the models onto them.
+///
+/// Errors: all faults of the text together; no adapter, or one that is too small; a model that cannot be found, downloaded
+/// or loaded.
+pub async fn set_up(text: &GraphText, has_trace: bool) -> Result<Ready> {
+    let graph = text.check(&registry_for_checks(&text.base))?;
+    let clock = Clock::new();
+    let trace = if has_trace { Trace::on(clock) } else { Trace::off() };
+    let mut env = Env {
+        base: text.base.clone(),
+        ..Env::default()
+    };
+    let mut adapters = BTreeMap::new();
+    for name in names(&graph, |stage| stage.engine.as_deref()) {
+        let timing = Timing {
+            clock,
+            trace: trace.track(&format!("engine.{name}")),
+        };
+        let engine = start_engine(&graph, name, timing).await?;
+        let stats = engine.stats().await.with_context(|| format!("engine {name}"))?;
+        adapters.insert(name.to_owned(), stats.adapter.name);
+        env.engines.insert(name.to_owned(), engine);
+    }
+    for name in names(&graph, |stage| stage.model.as_deref()) {
+        let model = load_model(&graph, name, &env).await?;
+        env.models.insert(name.to_owned(), model);
+    }
+    let mut channels = BTreeMap::new();
+    for stage in graph.stages().iter().filter(|stage| stage.type_name == "sink.channel") {
+        let name = stage.table.get("name").and_then(toml::Value::as_str).unwrap_or(&stage.name);
+        channels.insert(name.to_owned(), env.open_channel(name, CHANNEL_SIZE));
+    }
+    let registry = registry(&Arc::new(env));
+    Ok(Ready {
+        graph,
+        registry,
+        clock,
+        trace,
+        channels,
+        adapters,
+    })
+}
+
+/// The names that stages use, each once.
+fn names<'a>(graph: &'a Graph, of: impl Fn(&'a pipeline::graph::StageSpec) -> Option<&'a str>) -> BTreeSet<&'a str> {
+    graph.stages().iter().filter_map(of).collect()
+}
+
+async fn start_engine(graph: &Graph, name: &str, timing: Timing) -> Result<GpuHandle> {
+    // A checked graph has sections that can be read.
+    let section = graph.engines().get(name).and_then(|table| EngineSection::read(table).ok());
+    let section = section.ok_or_else(|| anyhow!("engine {name} has no section"))?;
+    let started = match section.kind {
+        EngineKind::Sim => actor::start(name, timing, async || Ok(SimEngine::new(Kernels::Fast))).await,
+        EngineKind::Wgpu => {
+            let choice = AdapterChoice {
+                name: section.adapter,
+                ..AdapterChoice::default()
+            };
+            actor::start(name, timing, move || WgpuEngine::new(choice)).await
+        }
+    };
+    started.with_context(|| format!("engine {name} cannot start"))
+}
+
+/// Reads a model's text side, and loads its weights onto each engine that a stage uses it with.
+async fn load_model(graph: &Graph, name: &str, env: &Env) -> Result<Model> {
+    let section = graph.models().get(name).and_then(|table| ModelSection::read(table).ok());
+    let section = section.ok_or_else(|| anyhow!("model {name} has no section"))?;
+    let failed = || format!("model {name} ({}) cannot be loaded", section.source);
+    let place = models::find(&section.source, &env.base)
+        .map_err(|fault| anyhow!("{fault}"))
+        .with_context(failed)?;
+    let download = async |progress| models::open(place, progress).await;
+    let source = shown(format!("downloading {}", section.source), download)
+        .await
+        .with_context(failed)?;
+    let text = ModelText::load(&*source).await.with_context(failed)?;
+    let mut loaded = BTreeMap::new();
+    let users = graph.stages().iter().filter(|stage| stage.model.as_deref() == Some(name));
+    for engine_name in users.filter_map(|stage| stage.engine.as_deref()).collect::<BTreeSet<_>>() {
+        let Some(engine) = env.engines.get(engine_name) else {
+            continue;
+        };
+        let load = async |progress| engine.load(source.clone(), section.load_options(), Some(progress)).await;
+        let info = shown(format!("loading {}", section.source), load)
+            .await
+            .with_context(failed)?;
+        loaded.insert(engine_name.to_owned(), info);
+    }
+    Ok(Model {
+        text: Arc::new(text),
+        loaded,
+    })
+}
+
+/// What computes fastest here. Says so where that is not a GPU.
+pub async fn best_engine() -> EngineType {
+    let adapters = list_adapters().await;
+    match adapters.first() {
+        Some(adapter) if !adapter.software => EngineType::Wgpu,
+        Some(adapter) => {
+            eprintln!(
+                "note: {} is no GPU but a program that plays one; the simulator is faster (--engine sim)",
+                adapter.name
+            );
+            EngineType::Sim
+        }
+        None => {
+            eprintln!("note: no GPU adapter was found; going on with the simulator (--engine sim)");
+            EngineType::Sim
+        }
+    }
+}
