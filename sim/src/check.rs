@@ -402,3 +402,7 @@ fn leading(shape: &Shape, n_rows: usize) -> Option<usize> {
         (outer.iter().product::<usize>() == n_rows).then(|| inner.iter().product())
     })
 }
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -286,3 +286,7 @@ fn unknown(id: PreparedId) -> Error {
         message: format!("recording {} or its slice is not there", id.0),
     }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

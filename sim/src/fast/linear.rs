@@ -68,4 +68,4 @@ fn columns(first: usize, width: usize, n: usize, y: &mut [f32], f: impl FnOnce(&
 
 #[cfg(test)]
 #[path = "linear_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;
