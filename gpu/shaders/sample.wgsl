@@ -11,6 +11,9 @@
 // grid   [1, 1, 1]: one workgroup walks the vocabulary
 // parts  reduce
 // cost   greedy: the logits twice; top-k and top-p: 32 times each (bisection over the bits of a threshold)
+//
+// Ids are walked four at a time: fewer rounds of waiting for memory, and Mesa's llvmpipe ends any invocation's loops
+// after 65,535 rounds in all, without a word.
 override WG: u32 = 256u; // a power of two
 struct Params { v: u32, ring_len: u32, pad0: u32, pad1: u32 }
 struct Sampling {
@@ -39,10 +42,10 @@ struct State {
     pad: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> logits: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> sampling: Sampling;
 @group(0) @binding(3) var<storage, read_write> state: State;
-@group(0) @binding(4) var<storage, read_write> seen: array<u32>;
+@group(0) @binding(4) var<storage, read_write> seen: array<vec4<u32>>;
 @group(0) @binding(5) var<storage, read_write> ids: array<u32>;
 @group(0) @binding(6) var<storage, read_write> pos: array<u32>;
 @group(0) @binding(7) var<storage, read_write> ring: array<vec2<u32>>;
@@ -51,17 +54,30 @@ var<workgroup> scratch: array<f32, WG>; // for part `reduce`
 var<workgroup> best_id: array<u32, WG>;
 var<workgroup> n_fed: u32;
 
-// Step 2: the logit of an id after penalties.
-fn penalised(i: u32) -> f32 {
+const LOWEST: f32 = -3.0e38; // stands for ids beyond the vocabulary; its exponential is 0 beside any other
+
+// Step 2: the logits of ids 4i .. 4i + 4 after penalties.
+fn penalised4(i: u32) -> vec4<f32> {
     let l = logits[i];
-    let bent = select(l * sampling.repetition_penalty, l / sampling.repetition_penalty, l > 0.0);
-    return select(l, bent - sampling.presence_penalty, seen[i] > 0u);
+    let bent = select(l * sampling.repetition_penalty, l / sampling.repetition_penalty, l > vec4<f32>());
+    let both = select(l, bent - sampling.presence_penalty, seen[i] > vec4<u32>());
+    let id = 4u * i + vec4<u32>(0u, 1u, 2u, 3u);
+    return select(vec4<f32>(LOWEST), both, id < vec4<u32>(params.v));
+}
+
+fn penalised(i: u32) -> f32 {
+    return penalised4(i / 4u)[i % 4u];
+}
+
+// The same after the temperature.
+fn heated4(i: u32) -> vec4<f32> {
+    return max(penalised4(i) / sampling.temperature, vec4<f32>(LOWEST));
 }
 
 // Unsigned integers in the order of the floats.
-fn key_of(x: f32) -> u32 {
-    let bits = bitcast<u32>(x);
-    return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
+fn key_of(x: vec4<f32>) -> vec4<u32> {
+    let bits = bitcast<vec4<u32>>(x);
+    return select(bits | vec4<u32>(0x80000000u), ~bits, bits >= vec4<u32>(0x80000000u));
 }
 
 fn pcg(input: u32) -> u32 {
@@ -73,10 +89,11 @@ fn pcg(input: u32) -> u32 {
 // How many ids, or what weight, have at least this key (of l' = l / temperature).
 fn mass_from(lane: u32, key: u32, top: f32, weighted: bool) -> f32 {
     var mass = 0.0;
-    for (var i = lane; i < params.v; i += WG) {
-        let l = penalised(i) / sampling.temperature;
-        let one = select(1.0, exp(l - top), weighted);
-        mass += select(0.0, one, key_of(l) >= key);
+    for (var i = lane; i * 4u < params.v; i += WG) {
+        let l = heated4(i);
+        let inside = l > vec4<f32>(LOWEST);
+        let one = select(select(vec4<f32>(), vec4<f32>(1.0), inside), exp(l - top), weighted);
+        mass += dot(select(vec4<f32>(), one, key_of(l) >= vec4<u32>(key)), vec4<f32>(1.0));
     }
     return reduce_sum(lane, mass);
 }
@@ -89,7 +106,7 @@ fn key_with(lane: u32, needed: f32, lowest: u32, top: f32, weighted: bool) -> u3
             key |= bit;
         }
     }
-    return clamp(key, lowest, key_of(top));
+    return clamp(key, lowest, key_of(vec4<f32>(top)).x);
 }
 
 @compute @workgroup_size(WG)
@@ -102,13 +119,15 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     }
 
     // The largest logit, the lowest id on a tie; and what the log-probability needs.
-    var top = -3.4028234e38;
+    var top = LOWEST;
     var top_id = 0u;
-    for (var i = lane; i < params.v; i += WG) {
-        let l = penalised(i);
-        let better = l > top;
-        top = select(top, l, better);
-        top_id = select(top_id, i, better);
+    for (var i = lane; i * 4u < params.v; i += WG) {
+        let l = penalised4(i);
+        for (var c = 0u; c < 4u; c++) {
+            let better = l[c] > top;
+            top = select(top, l[c], better);
+            top_id = select(top_id, 4u * i + c, better);
+        }
     }
     scratch[lane] = top;
     best_id[lane] = top_id;
@@ -127,8 +146,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     top = scratch[0];
     top_id = best_id[0];
     var sum = 0.0;
-    for (var i = lane; i < params.v; i += WG) {
-        sum += exp(penalised(i) - top);
+    for (var i = lane; i * 4u < params.v; i += WG) {
+        sum += dot(exp(penalised4(i) - top), vec4<f32>(1.0));
     }
     let log_total = log(reduce_sum(lane, sum));
 
@@ -144,11 +163,10 @@ fn main(@builtin(local_invocation_index) lane: u32) {
             key = key_with(lane, needed, key, hot, true);
         }
         // Each lane sums a run of ids; lane 0 finds the run and walks it.
-        let run = (params.v + WG - 1u) / WG;
-        let first = min(lane * run, params.v);
+        let run = ((params.v + 3u) / 4u + WG - 1u) / WG;
         var mass = 0.0;
-        for (var i = first; i < min(first + run, params.v); i++) {
-            mass += kept_weight(i, key, hot);
+        for (var i = lane * run; i < lane * run + run; i++) {
+            mass += dot(kept4(i, key, hot), vec4<f32>(1.0));
         }
         workgroupBarrier();
         scratch[lane] = mass;
@@ -163,11 +181,15 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     }
 }
 
-// The weight of an id that is left after top-k, top-p and min-p; 0 of one that is not.
-fn kept_weight(i: u32, key: u32, hot: f32) -> f32 {
-    let l = penalised(i) / sampling.temperature;
+// The weights of ids 4i .. 4i + 4 that are left after top-k, top-p and min-p; 0 of those that are not.
+fn kept4(i: u32, key: u32, hot: f32) -> vec4<f32> {
+    if i * 4u >= params.v {
+        return vec4<f32>();
+    }
+    let l = heated4(i);
     let weight = exp(l - hot);
-    return select(0.0, weight, key_of(l) >= key && weight >= sampling.min_p);
+    let kept = (key_of(l) >= vec4<u32>(key)) & (weight >= vec4<f32>(sampling.min_p));
+    return select(vec4<f32>(), weight, kept);
 }
 
 // Walks the ids upwards until their weight exceeds u · total; `scratch` has the weights of the runs.
@@ -186,12 +208,14 @@ fn draw(key: u32, hot: f32, run: u32) -> u32 {
     }
     // Rounding may leave the walk short of the target: then the last id that was kept.
     var id = 0u;
-    for (var i = j * run; i < min(j * run + run, params.v); i++) {
-        let weight = kept_weight(i, key, hot);
-        if weight > 0.0 && before <= target_mass {
-            id = i;
+    for (var i = j * run; i < j * run + run; i++) {
+        let weights = kept4(i, key, hot);
+        for (var c = 0u; c < 4u; c++) {
+            if weights[c] > 0.0 && before <= target_mass {
+                id = 4u * i + c;
+            }
+            before += weights[c];
         }
-        before += weight;
     }
     return id;
 }
@@ -207,7 +231,7 @@ fn advance(chosen: u32, top: f32, log_total: f32) {
     }
     let log_probability = penalised(min(id, params.v - 1u)) - top - log_total;
     if id < params.v {
-        seen[id] += 1u;
+        seen[id / 4u][id % 4u] += 1u;
     }
     ring[state.step % params.ring_len] = vec2<u32>(id, bitcast<u32>(log_probability));
     ids[0] = id;

@@ -1,1 +1,4 @@
 //! System tests: public APIs only.
+
+mod generation;
+mod kernels;

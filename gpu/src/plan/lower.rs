@@ -97,7 +97,7 @@ impl Tuning {
                 row: 8,
                 tile: (8, 8),
                 decode: 32,
-                sample: 64,
+                sample: 256,
             }
         } else {
             Self {

@@ -245,8 +245,8 @@ impl Engine for WgpuEngine {
             .and_then(|()| self.prepared("read_tap", prepared));
         match found.and_then(|prepared| prepared.tap(name)) {
             Err(error) => Box::pin(async { Err(error) }),
-            Ok((_, 0)) => Box::pin(async { Ok(Vec::new()) }),
-            Ok((buffer, size_bytes)) => self.reader.read(buffer, 0, size_bytes),
+            Ok(None) => Box::pin(async { Ok(Vec::new()) }),
+            Ok(Some((buffer, size_bytes))) => self.reader.read(buffer, 0, size_bytes),
         }
     }
 

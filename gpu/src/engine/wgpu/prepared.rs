@@ -69,6 +69,9 @@ pub struct Step {
     grid: [u32; 3],
 }
 
+/// The memory of a tap, unless it has no values, and its bytes.
+type Tap = (Option<::wgpu::Buffer>, u64);
+
 /// A plan and all that it is played with.
 pub struct Prepared {
     pub plan: Plan,
@@ -76,7 +79,7 @@ pub struct Prepared {
     temps: Vec<::wgpu::Buffer>,
     params_bytes: u64,
     /// What a tap's name reads, and how many bytes.
-    taps: BTreeMap<String, (::wgpu::Buffer, u64)>,
+    taps: BTreeMap<String, Tap>,
 }
 
 impl Prepared {
@@ -123,8 +126,9 @@ impl Prepared {
                     Place::Bound(id) => tensor(id),
                     Place::Temp | Place::View(_) => plan.temp_of.get(&root).and_then(|&i| temps.get(i as usize)),
                 };
-                if let Some(buffer) = buffer {
-                    taps.insert(name.clone(), (buffer.clone(), info.dtype.size_bytes(info.shape.n())));
+                let size_bytes = info.dtype.size_bytes(info.shape.n());
+                if size_bytes == 0 || buffer.is_some() {
+                    taps.insert(name.clone(), (buffer.cloned(), size_bytes));
                 }
             }
         }
@@ -146,10 +150,12 @@ impl Prepared {
         })
     }
 
+    /// What to read for a tap; `None` if it has no values.
+    ///
     /// Errors: `Engine` if the recording has no such tap, or was prepared without `keep_taps`.
-    pub fn tap(&self, name: &str) -> Result<(&::wgpu::Buffer, u64)> {
+    pub fn tap(&self, name: &str) -> Result<Option<(&::wgpu::Buffer, u64)>> {
         match self.taps.get(name) {
-            Some((buffer, size_bytes)) => Ok((buffer, *size_bytes)),
+            Some((buffer, size_bytes)) => Ok(buffer.as_ref().map(|buffer| (buffer, *size_bytes)).filter(|tap| tap.1 > 0)),
             None => Err(Error::Engine {
                 what: "read_tap",
                 message: format!("{} keeps no tap {name}", self.plan.name),
