@@ -25,7 +25,12 @@ pub struct Alone {
 
 /// Packets of turn 0, numbered from 0, one millisecond apart.
 pub fn packets(bodies: impl IntoIterator<Item = Body>) -> Vec<Packet> {
-    let packet = |(seq, body)| Packet { seq, pts: Timestamp(std::time::Duration::from_millis(seq)), turn: 0, body };
+    let packet = |(seq, body)| Packet {
+        seq,
+        pts: Timestamp(std::time::Duration::from_millis(seq)),
+        turn: 0,
+        body,
+    };
     (0..).zip(bodies).map(packet).collect()
 }
 
@@ -44,9 +49,17 @@ pub async fn run_alone_with(stage: impl Stage, inputs: Vec<(&str, Vec<Packet>)>)
     let (mut links, mut feeds) = (Vec::new(), Vec::new());
     for (port, (_, packets)) in inputs.iter().enumerate() {
         let bound = Bound::new(NonZeroUsize::new(packets.len()).unwrap_or(NonZeroUsize::MIN), WhenFull::Wait);
-        let (sender, receiver) =
-            link(LinkParts { bound, turn: turn.clone(), clock, readable: Arc::clone(&readable) });
-        links.push(InputLink { port, receiver, feedback: false });
+        let (sender, receiver) = link(LinkParts {
+            bound,
+            turn: turn.clone(),
+            clock,
+            readable: Arc::clone(&readable),
+        });
+        links.push(InputLink {
+            port,
+            receiver,
+            feedback: false,
+        });
         feeds.push(sender);
     }
     let ports: Vec<String> = inputs.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -57,16 +70,27 @@ pub async fn run_alone_with(stage: impl Stage, inputs: Vec<(&str, Vec<Packet>)>)
         }
     }
     let bound = Bound::new(NonZeroUsize::MIN, WhenFull::Wait);
-    let (sender, receiver) = link(LinkParts { bound, turn: turn.clone(), clock, readable: Arc::default() });
+    let (sender, receiver) = link(LinkParts {
+        bound,
+        turn: turn.clone(),
+        clock,
+        readable: Arc::default(),
+    });
     let context = Context::new(ContextParts {
         ports,
         inputs: Links::new(links, readable, stop.clone()),
-        outputs: vec![OutputLink { sender, kinds: PacketKind::ALL.to_vec() }],
+        outputs: vec![OutputLink {
+            sender,
+            kinds: PacketKind::ALL.to_vec(),
+        }],
         is_source: false,
         clock,
         turn,
         stop,
-        reporter: Reporter { stage: "alone".into(), hub: hub.clone() },
+        reporter: Reporter {
+            stage: "alone".into(),
+            hub: hub.clone(),
+        },
         trace: TraceHandle::off(),
         meter: Arc::default(),
     });
@@ -80,4 +104,42 @@ pub async fn run_alone_with(stage: impl Stage, inputs: Vec<(&str, Vec<Packet>)>)
     let (result, sent) = join(stage.run(context), collect).await;
     hub.close();
     Alone { result, sent, events }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::text;
+
+    /// Puts the packets of input `b` behind those of `a`.
+    struct Join;
+
+    impl Stage for Join {
+        async fn run(self, ctx: Context) -> Result<(), StageError> {
+            for name in ["a", "b"] {
+                while let Some(packet) = ctx.input(name).recv().await {
+                    let stamp = packet.stamp();
+                    ctx.send(packet.body, stamp).await?;
+                }
+            }
+            ctx.reporter().warn("that was all");
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stage_alone_reads_its_named_inputs_and_gives_what_it_sent() {
+        let inputs = vec![("b", packets([text("2")])), ("a", packets([text("0"), text("1")]))];
+        let alone = run_alone_with(Join, inputs).await;
+        assert!(alone.result.is_ok());
+        let sent: Vec<_> = alone
+            .sent
+            .iter()
+            .map(|packet| (packet.seq, packet.pts.0.as_millis()))
+            .collect();
+        assert_eq!(sent, [(0, 0), (1, 1), (2, 0)]);
+        let event = alone.events.recv().await.expect("the warning");
+        assert!(matches!(event.body, Body::Event(crate::packet::Event::Warning { .. })));
+        assert!(alone.events.recv().await.is_none());
+    }
 }

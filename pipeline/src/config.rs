@@ -61,12 +61,7 @@ impl Section {
         fault
     }
 
-    pub fn fault(
-        &self,
-        key: &str,
-        message: impl Into<String>,
-        accepted: impl Into<String>,
-    ) -> Fault {
+    pub fn fault(&self, key: &str, message: impl Into<String>, accepted: impl Into<String>) -> Fault {
         self.place(Fault::new(key, message, accepted))
     }
 }
@@ -125,12 +120,7 @@ impl Raw {
             match (key.get_ref().as_ref(), value.get_ref().as_str()) {
                 ("name", Some(name)) => self.name = Some(name.to_owned()),
                 ("name", None) => self.fault(line, "pipeline.name", "is no text", "\"words\""),
-                (other, _) => self.fault(
-                    line,
-                    &format!("pipeline.{other}"),
-                    "is no key of [pipeline]",
-                    "name",
-                ),
+                (other, _) => self.fault(line, &format!("pipeline.{other}"), "is no key of [pipeline]", "name"),
             }
         }
     }
@@ -148,11 +138,7 @@ impl Raw {
             };
             let name = name.get_ref().to_string();
             // A dot would be read as a path in keys and names of links.
-            if name.is_empty()
-                || !name
-                    .chars()
-                    .all(|c| c.is_alphanumeric() || c == '_' || c == '-')
-            {
+            if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
                 self.fault(line, &key, "is no name", "letters, digits, _ and -");
             }
             let mut places = BTreeMap::new();
@@ -169,12 +155,7 @@ impl Raw {
     }
 }
 
-fn lines_of_keys(
-    prefix: &str,
-    table: &DeTable<'_>,
-    lines: &Lines,
-    places: &mut BTreeMap<String, usize>,
-) {
+fn lines_of_keys(prefix: &str, table: &DeTable<'_>, lines: &Lines, places: &mut BTreeMap<String, usize>) {
     for (key, value) in table {
         let path = format!("{prefix}{}", key.get_ref());
         places.insert(path.clone(), lines.line_of(key.span().start));

@@ -9,11 +9,7 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The text is no graph; every fault that was found.
-    #[error(
-        "{} in the configuration:\n{}",
-        count_of_faults(faults),
-        lines_of_faults(faults)
-    )]
+    #[error("{} in the configuration:\n{}", count_of_faults(faults), lines_of_faults(faults))]
     Config { faults: Vec<Fault> },
     #[error("stage {stage} ({type_name}) cannot be built")]
     Build {
@@ -27,10 +23,7 @@ pub enum Error {
     Panic { stage: String, message: String },
     /// The run was stopped, and these stages still ran when its deadline came.
     #[error("{} did not end within {} ms and {} aborted", stages.join(", "), deadline.as_millis(), if stages.len() == 1 { "was" } else { "were" })]
-    Deadline {
-        stages: Vec<String>,
-        deadline: Duration,
-    },
+    Deadline { stages: Vec<String>, deadline: Duration },
     #[error("no async runtime: start the run inside tokio")]
     NoRuntime,
 }
@@ -49,11 +42,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub fn new(
-        key: impl Into<String>,
-        message: impl Into<String>,
-        accepted: impl Into<String>,
-    ) -> Self {
+    pub fn new(key: impl Into<String>, message: impl Into<String>, accepted: impl Into<String>) -> Self {
         Self {
             key: key.into(),
             line: 0,
@@ -87,11 +76,7 @@ fn count_of_faults(faults: &[Fault]) -> String {
 }
 
 fn lines_of_faults(faults: &[Fault]) -> String {
-    faults
-        .iter()
-        .map(|fault| format!("  {fault}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    faults.iter().map(|fault| format!("  {fault}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Every receiver of an output is gone. A stage that returns it (by `?`) ends well.
@@ -173,9 +158,6 @@ mod tests {
             })?;
             Ok(())
         }
-        assert_eq!(
-            read().unwrap_err().to_string(),
-            "stage sink failed: disk full"
-        );
+        assert_eq!(read().unwrap_err().to_string(), "stage sink failed: disk full");
     }
 }

@@ -45,11 +45,7 @@ impl Hub {
             readable: Arc::new(Signal::default()),
         };
         let (sender, receiver) = link(parts);
-        self.0
-            .subscribers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(sender);
+        self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
         Events(receiver)
     }
 
@@ -61,24 +57,14 @@ impl Hub {
             turn: self.0.turn.current(),
             body,
         };
-        let mut subscribers = self
-            .0
-            .subscribers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut subscribers = self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
         // A link that drops the oldest is always ready.
-        subscribers.retain(|subscriber| {
-            matches!(subscriber.send(packet.clone()).now_or_never(), Some(Ok(_)))
-        });
+        subscribers.retain(|subscriber| matches!(subscriber.send(packet.clone()).now_or_never(), Some(Ok(_))));
     }
 
     /// Ends the streams of all subscribers.
     pub fn close(&self) {
-        self.0
-            .subscribers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

@@ -101,12 +101,7 @@ pub(crate) fn link(parts: LinkParts) -> (Sender, Receiver) {
     });
     let weak: Weak<Shared> = Arc::downgrade(&shared);
     shared.turn.register(weak);
-    (
-        Sender {
-            shared: shared.clone(),
-        },
-        Receiver { shared },
-    )
+    (Sender { shared: shared.clone() }, Receiver { shared })
 }
 
 pub(crate) struct Sender {
@@ -164,10 +159,7 @@ impl Shared {
                 return Err(Closed);
             }
             // Under the lock: a turn that ends after this finds the packet in the queue.
-            if packet
-                .as_ref()
-                .is_some_and(|packet| self.turn.is_stale(packet.turn))
-            {
+            if packet.as_ref().is_some_and(|packet| self.turn.is_stale(packet.turn)) {
                 state.counters.stale += 1;
                 *packet = None;
                 return Ok(Some(Sent::Stale));
@@ -257,7 +249,11 @@ impl Sender {
             return Ok(sent);
         }
         let began = self.shared.clock.now();
-        let sent = self.shared.writable.until(|| self.shared.offer(&mut packet).transpose()).await;
+        let sent = self
+            .shared
+            .writable
+            .until(|| self.shared.offer(&mut packet).transpose())
+            .await;
         let waited = self.shared.clock.now().since(began);
         self.shared.lock().counters.waited += waited;
         sent

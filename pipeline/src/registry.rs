@@ -107,28 +107,18 @@ impl Registry {
     }
 
     /// Adds the type `type_name`; an earlier one of that name is replaced, so that tests and pages can put in theirs.
-    pub fn add<C: factory::StageConfig>(
-        &mut self,
-        type_name: &str,
-        factory: Factory<C>,
-    ) -> &mut Self {
+    pub fn add<C: factory::StageConfig>(&mut self, type_name: &str, factory: Factory<C>) -> &mut Self {
         self.factories.insert(type_name.to_owned(), factory.erase());
         self
     }
 
     /// How a section `[model.NAME]` is checked, given its name and table. Keys of faults are relative to the section.
-    pub fn model_check(
-        &mut self,
-        check: impl Fn(&str, &toml::Table) -> Vec<Fault> + Send + Sync + 'static,
-    ) {
+    pub fn model_check(&mut self, check: impl Fn(&str, &toml::Table) -> Vec<Fault> + Send + Sync + 'static) {
         self.model_check = Some(Box::new(check));
     }
 
     /// How a section `[engine.NAME]` is checked.
-    pub fn engine_check(
-        &mut self,
-        check: impl Fn(&str, &toml::Table) -> Vec<Fault> + Send + Sync + 'static,
-    ) {
+    pub fn engine_check(&mut self, check: impl Fn(&str, &toml::Table) -> Vec<Fault> + Send + Sync + 'static) {
         self.engine_check = Some(Box::new(check));
     }
 
@@ -144,27 +134,18 @@ impl Registry {
     }
 
     pub(crate) fn faults_of_model(&self, name: &str, table: &toml::Table) -> Vec<Fault> {
-        self.model_check
-            .as_ref()
-            .map(|check| check(name, table))
-            .unwrap_or_default()
+        self.model_check.as_ref().map(|check| check(name, table)).unwrap_or_default()
     }
 
     pub(crate) fn faults_of_engine(&self, name: &str, table: &toml::Table) -> Vec<Fault> {
-        self.engine_check
-            .as_ref()
-            .map(|check| check(name, table))
-            .unwrap_or_default()
+        self.engine_check.as_ref().map(|check| check(name, table)).unwrap_or_default()
     }
 
     /// Builds a stage of a checked graph.
     pub(crate) fn build(&self, context: &BuildContext<'_>) -> Result<BoxStage, StageError> {
         match self.factory(&context.spec.type_name) {
             Some(factory) => factory.build.build(context),
-            None => Err(StageError::new(format!(
-                "no type {} is registered",
-                context.spec.type_name
-            ))),
+            None => Err(StageError::new(format!("no type {} is registered", context.spec.type_name))),
         }
     }
 }

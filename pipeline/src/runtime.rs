@@ -95,23 +95,20 @@ impl Run {
         }
         let (handle, contexts) = wire(graph, registry, &options);
         let first_events = handle.hub.subscribe();
-        tracing::info!(
-            pipeline = graph.name(),
-            n_stages = stages.len(),
-            "run started"
-        );
-        let running =
-            graph
-                .stages()
-                .iter()
-                .zip(stages)
-                .zip(contexts)
-                .map(|((spec, stage), context)| Running {
-                    name: spec.name.clone(),
-                    task: spawn::spawn(
-                stage.run_boxed(context).instrument(tracing::info_span!("stage.run", stage = %spec.name)),
-            ),
-                });
+        tracing::info!(pipeline = graph.name(), n_stages = stages.len(), "run started");
+        let running = graph
+            .stages()
+            .iter()
+            .zip(stages)
+            .zip(contexts)
+            .map(|((spec, stage), context)| Running {
+                name: spec.name.clone(),
+                task: spawn::spawn(
+                    stage
+                        .run_boxed(context)
+                        .instrument(tracing::info_span!("stage.run", stage = %spec.name)),
+                ),
+            });
         let supervisor = Supervisor {
             running: running.collect(),
             handle: handle.clone(),
@@ -119,7 +116,11 @@ impl Run {
             deadline: options.deadline,
             metrics_every: options.metrics_every,
         };
-        let outcome = spawn::spawn(supervisor.run().instrument(tracing::info_span!("graph.run", pipeline = graph.name())));
+        let outcome = spawn::spawn(
+            supervisor
+                .run()
+                .instrument(tracing::info_span!("graph.run", pipeline = graph.name())),
+        );
         Ok(Self {
             handle,
             outcome,
@@ -134,11 +135,7 @@ impl Run {
     /// Subscribes to events and metrics. The first subscription has what was told since the start, later ones what is told
     /// from now on.
     pub fn events(&self) -> Events {
-        let first = self
-            .first_events
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let first = self.first_events.lock().unwrap_or_else(PoisonError::into_inner).take();
         first.unwrap_or_else(|| self.handle.hub.subscribe())
     }
 
@@ -194,11 +191,7 @@ impl RunHandle {
 
     /// The counters so far.
     pub fn report(&self) -> Report {
-        let Meters {
-            clock,
-            links,
-            stages,
-        } = &*self.meters;
+        let Meters { clock, links, stages } = &*self.meters;
         let now = clock.now();
         let links = links.iter().map(|(name, bound, meter)| LinkReport {
             name: name.clone(),
@@ -237,9 +230,7 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
             clock,
             readable,
         });
-        meters
-            .links
-            .push((graph.link_name(spec), spec.bound, sender.meter()));
+        meters.links.push((graph.link_name(spec), spec.bound, sender.meter()));
         outputs[spec.from].push(OutputLink {
             sender,
             kinds: spec.kinds.clone(),
@@ -251,17 +242,13 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
         });
     }
     let mut contexts = Vec::new();
-    for (((spec, inputs), outputs), readable) in
-        graph.stages().iter().zip(inputs).zip(outputs).zip(readable)
-    {
+    for (((spec, inputs), outputs), readable) in graph.stages().iter().zip(inputs).zip(outputs).zip(readable) {
         let signature = registry
             .factory(&spec.type_name)
             .map(|factory| factory.signature.clone())
             .unwrap_or_default();
         let meter = Arc::new(StageMeter::default());
-        meters
-            .stages
-            .push((spec.name.clone(), spec.type_name.clone(), meter.clone()));
+        meters.stages.push((spec.name.clone(), spec.type_name.clone(), meter.clone()));
         contexts.push(Context::new(ContextParts {
             is_source: inputs.iter().all(|link| link.feedback),
             ports: signature.inputs.into_iter().map(|port| port.name).collect(),

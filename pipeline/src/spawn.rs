@@ -71,9 +71,7 @@ impl<T> Future for Task<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.result
-            .poll_unpin(cx)
-            .map(|sent| sent.unwrap_or(Err(TaskError::Aborted)))
+        self.result.poll_unpin(cx).map(|sent| sent.unwrap_or(Err(TaskError::Aborted)))
     }
 }
 
@@ -81,9 +79,7 @@ impl<T> Future for Task<T> {
 ///
 /// # Panics
 /// Natively outside a tokio runtime; see [`has_runtime`].
-pub fn spawn<T: MaybeSend + 'static>(
-    future: impl Future<Output = T> + MaybeSend + 'static,
-) -> Task<T> {
+pub fn spawn<T: MaybeSend + 'static>(future: impl Future<Output = T> + MaybeSend + 'static) -> Task<T> {
     let (promise, task) = promise();
     spawn_on_platform(promise.run(future));
     task
@@ -114,9 +110,7 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     if !has_runtime() {
         return work();
     }
-    match tokio::task::spawn_blocking(move || std::panic::catch_unwind(AssertUnwindSafe(work)))
-        .await
-    {
+    match tokio::task::spawn_blocking(move || std::panic::catch_unwind(AssertUnwindSafe(work))).await {
         Ok(Ok(value)) => value,
         Ok(Err(panic)) => std::panic::resume_unwind(panic),
         // Blocking work is never aborted by us: only the end of the whole runtime does that, and the caller with it.
@@ -145,10 +139,7 @@ where
         let _entered = runtime.as_ref().map(|runtime| runtime.enter());
         futures::executor::block_on(promise.run(async move { make().await }));
     };
-    match std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-    {
+    match std::thread::Builder::new().name(name.to_owned()).spawn(body) {
         Ok(_) => task,
         Err(error) => failed_task(TaskError::Thread {
             name: name.to_owned(),
@@ -173,13 +164,7 @@ where
 fn promise<T>() -> (Promise<T>, Task<T>) {
     let (sender, result) = oneshot::channel();
     let (abort, registration) = AbortHandle::new_pair();
-    (
-        Promise {
-            sender,
-            registration,
-        },
-        Task { result, abort },
-    )
+    (Promise { sender, registration }, Task { result, abort })
 }
 
 struct Promise<T> {
@@ -202,6 +187,7 @@ impl<T> Promise<T> {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 fn failed_task<T>(error: TaskError) -> Task<T> {
     let (promise, task) = promise();
     let _ = promise.sender.send(Err(error));
@@ -215,5 +201,56 @@ fn message_of_panic(panic: &(dyn Any + Send)) -> String {
         text.clone()
     } else {
         "no message".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_gives_its_value_or_the_words_of_its_panic() {
+        assert_eq!(spawn(async { 3 }).await, Ok(3));
+        let panicked: Task<()> = spawn(async { panic!("at {}", 7) });
+        assert_eq!(
+            panicked.await,
+            Err(TaskError::Panicked {
+                message: "at 7".to_owned()
+            })
+        );
+        let task: Task<()> = spawn(std::future::pending());
+        task.abort();
+        assert_eq!(task.await, Err(TaskError::Aborted));
+    }
+
+    #[tokio::test]
+    async fn blocking_work_gives_its_value_and_its_panic() {
+        assert_eq!(blocking(|| 3).await, 3);
+        let panicked: Task<()> = spawn(async { blocking(|| panic!("inside")).await });
+        assert_eq!(
+            panicked.await,
+            Err(TaskError::Panicked {
+                message: "inside".to_owned()
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn a_thread_of_its_own_keeps_state_that_cannot_leave_it() {
+        let task = local_thread("gpu", || async {
+            let state = std::rc::Rc::new(std::cell::Cell::new(1));
+            // Timers of the caller's runtime work there.
+            crate::time::Clock::new().sleep(std::time::Duration::ZERO).await;
+            state.set(state.get() + 1);
+            (state.get(), std::thread::current().name().map(str::to_owned))
+        });
+        assert_eq!(task.await, Ok((2, Some("gpu".to_owned()))));
+        let panicked: Task<()> = local_thread("gpu", || async { panic!("lost") });
+        assert_eq!(
+            panicked.await,
+            Err(TaskError::Panicked {
+                message: "lost".to_owned()
+            })
+        );
     }
 }

@@ -20,20 +20,31 @@ pub struct TestBench {
 
 /// Per sink: the packets, and whether it came to its end.
 #[derive(Clone, Default)]
-pub struct Collected(Arc<Mutex<BTreeMap<String, (Vec<Packet>, bool)>>>);
+pub struct Collected(Arc<Mutex<BTreeMap<String, Heard>>>);
+
+type Heard = (Vec<Packet>, bool);
 
 impl Collected {
     pub fn texts(&self, sink: &str) -> Vec<String> {
         let all = self.0.lock().unwrap();
-        let texts = all.get(sink).into_iter().flat_map(|(packets, _)| packets).map(|packet| match &packet.body {
-            Body::Text(text) => text.text.clone(),
-            other => other.kind().name().to_owned(),
-        });
+        let texts = all
+            .get(sink)
+            .into_iter()
+            .flat_map(|(packets, _)| packets)
+            .map(|packet| match &packet.body {
+                Body::Text(text) => text.text.clone(),
+                other => other.kind().name().to_owned(),
+            });
         texts.collect()
     }
 
     pub fn packets(&self, sink: &str) -> Vec<Packet> {
-        self.0.lock().unwrap().get(sink).map(|(packets, _)| packets.clone()).unwrap_or_default()
+        self.0
+            .lock()
+            .unwrap()
+            .get(sink)
+            .map(|(packets, _)| packets.clone())
+            .unwrap_or_default()
     }
 
     /// Whether the sink was told the end and flushed.
@@ -41,7 +52,7 @@ impl Collected {
         self.0.lock().unwrap().get(sink).is_some_and(|(_, flushed)| *flushed)
     }
 
-    fn with(&self, sink: &str, change: impl FnOnce(&mut (Vec<Packet>, bool))) {
+    fn with(&self, sink: &str, change: impl FnOnce(&mut Heard)) {
         change(self.0.lock().unwrap().entry(sink.to_owned()).or_default());
     }
 }
@@ -62,16 +73,37 @@ pub fn faults(text: &str) -> Vec<Fault> {
 
 pub fn text(words: impl Into<String>) -> Body {
     let text = words.into();
-    Body::Text(Text { delta: text.clone(), text, about: None, thought: false, finished: None })
+    Body::Text(Text {
+        delta: text.clone(),
+        text,
+        about: None,
+        thought: false,
+        finished: None,
+    })
 }
 
 pub fn packet(seq: u64, turn: u64) -> Packet {
-    Packet { seq, pts: Timestamp(Duration::from_millis(seq)), turn, body: text(seq.to_string()) }
+    Packet {
+        seq,
+        pts: Timestamp(Duration::from_millis(seq)),
+        turn,
+        body: text(seq.to_string()),
+    }
 }
 
 fn frame(index: u64) -> Body {
-    let about = FrameRef { index, label: "".into(), pts: Timestamp::default() };
-    Body::Frame(Frame { about, width: 1, height: 1, rgb: vec![0; 3].into(), changed: None })
+    let about = FrameRef {
+        index,
+        label: "".into(),
+        pts: Timestamp::default(),
+    };
+    Body::Frame(Frame {
+        about,
+        width: 1,
+        height: 1,
+        rgb: vec![0; 3].into(),
+        changed: None,
+    })
 }
 
 /// Sends `n` packets (0: until it is stopped), one each `every_ms` (0: as fast as the links let it).
@@ -86,7 +118,11 @@ struct Count {
 
 impl Default for Count {
     fn default() -> Self {
-        Self { n: 10, every_ms: 0, frames: false }
+        Self {
+            n: 10,
+            every_ms: 0,
+            frames: false,
+        }
     }
 }
 
@@ -96,7 +132,12 @@ impl Stage for Count {
             if ctx.is_stopping() || (self.n > 0 && index == self.n) {
                 break;
             }
-            if self.every_ms > 0 && ctx.or_stop(ctx.clock().sleep(Duration::from_millis(self.every_ms))).await.is_none() {
+            if self.every_ms > 0
+                && ctx
+                    .or_stop(ctx.clock().sleep(Duration::from_millis(self.every_ms)))
+                    .await
+                    .is_none()
+            {
                 break;
             }
             let body = if self.frames { frame(index) } else { text(index.to_string()) };
@@ -115,6 +156,41 @@ struct Pass;
 impl Stage for Pass {
     async fn run(self, ctx: Context) -> Result<(), StageError> {
         while let Some(packet) = ctx.recv().await {
+            let stamp = packet.stamp();
+            ctx.send(packet.body, stamp).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Passes on what has not come through six of these before: in a cycle nothing goes round for ever.
+struct Hop;
+
+impl Stage for Hop {
+    async fn run(self, ctx: Context) -> Result<(), StageError> {
+        while let Some(mut packet) = ctx.recv().await {
+            let Body::Text(text) = &mut packet.body else { continue };
+            text.delta.push('>');
+            if text.delta.matches('>').count() <= 6 {
+                let stamp = packet.stamp();
+                ctx.send(packet.body, stamp).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Works `ms` on each packet.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Slow {
+    ms: u64,
+}
+
+impl Stage for Slow {
+    async fn run(self, ctx: Context) -> Result<(), StageError> {
+        while let Some(packet) = ctx.recv().await {
+            ctx.clock().sleep(Duration::from_millis(self.ms)).await;
             let stamp = packet.stamp();
             ctx.send(packet.body, stamp).await?;
         }
@@ -184,9 +260,20 @@ impl TestBench {
         registry.add("test.frames", frames.gives(&[PacketKind::Frame]));
         let pass = || Factory::new(|_: NoKeys, _| Ok(Pass)).gives(TEXT);
         registry.add("test.pass", pass().input("in", TEXT));
+        registry.add("test.hop", Factory::new(|_: NoKeys, _| Ok(Hop)).gives(TEXT).input("in", TEXT));
+        registry.add(
+            "test.slow",
+            Factory::new(|config: Slow, _| Ok(config)).input("in", TEXT).gives(TEXT),
+        );
         registry.add("test.join", pass().input("in", TEXT).optional_input("more", TEXT));
-        registry.add("test.break", Factory::new(|config: Break, _| Ok(config)).input("in", TEXT).gives(TEXT));
-        registry.add("test.thinks", pass().input("in", TEXT).model(Need::Required).engine(Need::Optional));
+        registry.add(
+            "test.break",
+            Factory::new(|config: Break, _| Ok(config)).input("in", TEXT).gives(TEXT),
+        );
+        registry.add(
+            "test.thinks",
+            pass().input("in", TEXT).model(Need::Required).engine(Need::Optional),
+        );
         let to = collected.clone();
         let collect = Factory::new(move |_: NoKeys, _| Ok(Collect(to.clone())));
         registry.add("test.collect", collect.input("in", &[PacketKind::Text, PacketKind::Frame]));

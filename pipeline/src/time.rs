@@ -36,14 +36,9 @@ pub struct Clock {
 
 impl Clock {
     /// A clock that reads 0 now.
-    #[expect(
-        clippy::new_without_default,
-        reason = "a clock that starts is not a default value"
-    )]
+    #[expect(clippy::new_without_default, reason = "a clock that starts is not a default value")]
     pub fn new() -> Self {
-        Self {
-            start: Instant::now(),
-        }
+        Self { start: Instant::now() }
     }
 
     pub fn now(&self) -> Timestamp {

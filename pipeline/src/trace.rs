@@ -66,14 +66,10 @@ impl Trace {
     pub fn track(&self, name: &str) -> TraceHandle {
         TraceHandle(self.0.as_ref().map(|store| {
             let mut inner = store.lock();
-            let track = inner
-                .tracks
-                .iter()
-                .position(|track| track == name)
-                .unwrap_or_else(|| {
-                    inner.tracks.push(name.to_owned());
-                    inner.tracks.len() - 1
-                });
+            let track = inner.tracks.iter().position(|track| track == name).unwrap_or_else(|| {
+                inner.tracks.push(name.to_owned());
+                inner.tracks.len() - 1
+            });
             (store.clone(), track)
         }))
     }
@@ -81,9 +77,7 @@ impl Trace {
     /// The trace so far in the Trace Event Format: `{"traceEvents": […]}`; without events if it is off.
     pub fn to_json(&self) -> String {
         match &self.0 {
-            Some(store) => {
-                json::json_from_inner(&store.lock(), store.n_left_out.load(Ordering::Relaxed))
-            }
+            Some(store) => json::json_from_inner(&store.lock(), store.n_left_out.load(Ordering::Relaxed)),
             None => json::json_from_inner(&Inner::default(), 0),
         }
     }
@@ -124,13 +118,7 @@ impl TraceHandle {
     }
 
     /// A slice between two times that are already known.
-    pub fn slice(
-        &self,
-        name: impl Into<Cow<'static, str>>,
-        start: Timestamp,
-        end: Timestamp,
-        numbers: &[(&'static str, f64)],
-    ) {
+    pub fn slice(&self, name: impl Into<Cow<'static, str>>, start: Timestamp, end: Timestamp, numbers: &[(&'static str, f64)]) {
         if let Some((store, track)) = &self.0 {
             let args = Args {
                 packet: None,
@@ -192,5 +180,72 @@ impl Drop for Span {
             slice.end = store.clock.now();
             store.add(slice);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp(Duration::from_millis(ms))
+    }
+
+    fn rows(trace: &Trace) -> Vec<(String, u64)> {
+        let json: serde_json::Value = serde_json::from_str(&trace.to_json()).expect("valid JSON");
+        let events = json["traceEvents"].as_array().expect("a list").clone();
+        let slices = events.into_iter().filter(|event| event["ph"] == "X");
+        let mut rows: Vec<_> = slices
+            .map(|event| {
+                (
+                    event["name"].as_str().expect("a name").to_owned(),
+                    event["tid"].as_u64().expect("a track"),
+                )
+            })
+            .collect();
+        rows.sort();
+        rows
+    }
+
+    #[test]
+    fn slices_that_overlap_stand_on_rows_of_their_own() {
+        let trace = Trace::on(Clock::new());
+        let gpu = trace.track("gpu");
+        gpu.slice("outer", at(0), at(10), &[]);
+        gpu.slice("inner", at(2), at(5), &[("n_tokens", 3.0)]);
+        gpu.slice("overlaps", at(8), at(12), &[]);
+        gpu.slice("later", at(12), at(13), &[]);
+        trace.track("screen").slice("other", at(0), at(1), &[]);
+        let rows = rows(&trace);
+        let row = |name: &str| rows.iter().find(|(other, _)| other == name).expect("it is there").1;
+        assert_eq!(row("outer"), row("inner"), "what is inside is drawn inside");
+        assert_ne!(row("outer"), row("overlaps"));
+        assert_eq!(row("outer"), row("later"));
+        assert!(row("other") > row("overlaps"), "another track");
+        assert_eq!(rows.len(), 5);
+    }
+
+    #[test]
+    fn a_span_tells_its_packet() {
+        let trace = Trace::on(Clock::new());
+        let packet = crate::testing::packet(4, 2);
+        drop(trace.track("mid").span("work").on(&packet).with("n_tokens", 7.0));
+        let json: serde_json::Value = serde_json::from_str(&trace.to_json()).expect("valid JSON");
+        let event = json["traceEvents"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .find(|event| event["ph"] == "X");
+        let expected = serde_json::json!({ "stage": "mid", "seq": 4, "pts_ms": 4.0, "turn": 2, "n_tokens": 7.0 });
+        assert_eq!(event.expect("it is there")["args"], expected);
+    }
+
+    #[test]
+    fn off_keeps_nothing() {
+        let trace = Trace::off();
+        drop(trace.track("gpu").span("work"));
+        assert!(rows(&trace).is_empty());
     }
 }

@@ -36,11 +36,7 @@ impl Turn {
     pub fn next(&self) -> u64 {
         let turn = self.0.current.fetch_add(1, Ordering::AcqRel) + 1;
         let holders: Vec<_> = {
-            let mut holders = self
-                .0
-                .holders
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut holders = self.0.holders.lock().unwrap_or_else(PoisonError::into_inner);
             holders.retain(|holder| holder.strong_count() > 0);
             holders.iter().filter_map(Weak::upgrade).collect()
         };
@@ -58,18 +54,11 @@ impl Turn {
 
     /// Ends when `turn` is over, so that long work on it can be dropped in a `select`.
     pub async fn over(&self, turn: u64) {
-        self.0
-            .changed
-            .until(|| self.is_stale(turn).then_some(()))
-            .await;
+        self.0.changed.until(|| self.is_stale(turn).then_some(())).await;
     }
 
     pub(crate) fn register(&self, holder: Weak<dyn HoldsTurns>) {
-        self.0
-            .holders
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(holder);
+        self.0.holders.lock().unwrap_or_else(PoisonError::into_inner).push(holder);
     }
 }
 
@@ -88,13 +77,7 @@ impl Stop {
     pub fn ask(&self) {
         self.0.asked.store(true, Ordering::Release);
         self.0.changed.notify();
-        for reader in self
-            .0
-            .readers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
+        for reader in self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             reader.notify();
         }
     }
@@ -109,10 +92,6 @@ impl Stop {
 
     /// Also wakes `reader` when asked.
     pub fn register(&self, reader: Arc<Signal>) {
-        self.0
-            .readers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(reader);
+        self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
     }
 }

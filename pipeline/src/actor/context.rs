@@ -216,14 +216,8 @@ impl Context {
             return Ok(());
         }
         self.parts.meter.pause(self.now(), false);
-        let readers = self
-            .parts
-            .outputs
-            .iter()
-            .filter(|output| output.kinds.contains(&kind));
-        let sends: Vec<_> = readers
-            .map(|output| output.sender.send(packet.clone()))
-            .collect();
+        let readers = self.parts.outputs.iter().filter(|output| output.kinds.contains(&kind));
+        let sends: Vec<_> = readers.map(|output| output.sender.send(packet.clone())).collect();
         drop(packet);
         let sent = join_all(sends).await;
         if sent.contains(&Ok(Sent::Dropped)) {
@@ -231,12 +225,7 @@ impl Context {
             yield_now().await;
         }
         self.parts.meter.begin(self.now(), None);
-        if self
-            .parts
-            .outputs
-            .iter()
-            .all(|output| output.sender.is_closed())
-        {
+        if self.parts.outputs.iter().all(|output| output.sender.is_closed()) {
             Err(Closed)
         } else {
             Ok(())

@@ -94,16 +94,11 @@ pub struct Input<'a> {
 impl Input<'_> {
     /// The next packet; `None` when every link into this input has ended. At once `None` if nothing is connected.
     pub async fn recv(&self) -> Option<Packet> {
-        self.context
-            .recv_from(Some(self.port))
-            .await
-            .map(|(_, packet)| packet)
+        self.context.recv_from(Some(self.port)).await.map(|(_, packet)| packet)
     }
 
     /// The next packet if one lies there.
     pub fn try_recv(&self) -> Option<Packet> {
-        self.context
-            .try_recv_from(Some(self.port))
-            .map(|(_, packet)| packet)
+        self.context.try_recv_from(Some(self.port)).map(|(_, packet)| packet)
     }
 }

@@ -29,9 +29,7 @@ pub(crate) fn faults_of_table<C: StageConfig>(table: &toml::Table) -> Vec<Fault>
     }
     if let Err(error) = config_from_table::<C>(&rest) {
         let text = text_of_error(&error);
-        let missing = text
-            .strip_prefix("missing field `")
-            .and_then(|rest| rest.split('`').next());
+        let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
         match missing {
             Some(key) if table.contains_key(key) => {}
             Some(key) => faults.push(Fault::new(key, "is missing", "")),
@@ -55,7 +53,10 @@ fn fault_from_text(key: &str, text: &str) -> Fault {
     let (message, accepted) = match text.split_once(", expected ") {
         Some((message, accepted)) => (
             message,
-            accepted.trim_start_matches("one of ").replace('`', ""),
+            accepted
+                .trim_start_matches("one of ")
+                .replace("` or `", ", ")
+                .replace('`', ""),
         ),
         None => (text, String::new()),
     };
@@ -66,17 +67,9 @@ fn fault_from_text(key: &str, text: &str) -> Fault {
         } else {
             format!("{path}.{unknown}")
         };
-        let accepted = if message == text {
-            "no keys".to_owned()
-        } else {
-            accepted
-        };
+        let accepted = if message == text { "no keys".to_owned() } else { accepted };
         let known: Vec<&str> = accepted.split(", ").collect();
-        return Fault::new(
-            path,
-            format!("is no key here{}", hint(unknown, &known)),
-            accepted,
-        );
+        return Fault::new(path, format!("is no key here{}", hint(unknown, &known)), accepted);
     }
     Fault::new(path, message, accepted)
 }
@@ -95,18 +88,94 @@ pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
     (distance * 3 <= longer.max(3)).then_some(near)
 }
 
-/// Levenshtein's.
+/// How many letters to change, add, leave out or swap with their neighbour (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let change = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = change.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, serde::Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Keys {
+        fps: f32,
+        size: Size,
+        policy: Policy,
+    }
+
+    #[derive(Debug, Default, serde::Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Size {
+        width: u32,
+    }
+
+    #[derive(Debug, Default, serde::Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Policy {
+        #[default]
+        All,
+        Changed,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read by serde")]
+    struct Needs {
+        path: String,
+        n: u32,
+    }
+
+    fn faults<C: StageConfig>(text: &str) -> Vec<String> {
+        let table: toml::Table = text.parse().expect("TOML");
+        faults_of_table::<C>(&table).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_bad_key_is_a_fault_of_its_own() {
+        let found = faults::<Keys>("fpss = 1\nfps = \"fast\"\nsize.widht = 3\nsize.width = 4\npolicy = \"none\"");
+        let expected = [
+            "fps: invalid type: string \"fast\"; accepted: f32",
+            "fpss: is no key here, did you mean \"fps\"?; accepted: fps, size, policy",
+            "policy: unknown variant `none`; accepted: all, changed",
+            "size.widht: is no key here, did you mean \"width\"?; accepted: width",
+        ];
+        let mut found_sorted = found.clone();
+        found_sorted.sort();
+        assert_eq!(found_sorted, expected);
+    }
+
+    #[test]
+    fn what_is_missing_is_only_said_of_what_is_missing() {
+        assert_eq!(faults::<Needs>("n = 1"), ["path: is missing"]);
+        assert_eq!(
+            faults::<Needs>("n = \"x\"\npath = \"a\""),
+            ["n: invalid type: string \"x\"; accepted: u32"]
+        );
+        assert!(faults::<Needs>("n = 1\npath = \"a\"").is_empty());
+    }
+
+    #[test]
+    fn nearest_is_near() {
+        assert_eq!(
+            nearest("vision.chnages", ["vision.changes", "vision.encode"].into_iter()),
+            Some("vision.changes")
+        );
+        assert_eq!(nearest("tts", ["vision.changes", "llm.generate"].into_iter()), None);
+    }
 }

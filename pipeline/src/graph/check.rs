@@ -52,9 +52,7 @@ pub(super) fn graph_from_raw(raw: Raw, registry: &Registry) -> Result<Graph, Err
         faults.sort_by_key(|fault| fault.line);
         return Err(Error::Config { faults });
     }
-    let sources: Vec<usize> = (0..nodes.len())
-        .filter(|stage| is_source(&nodes[*stage]))
-        .collect();
+    let sources: Vec<usize> = (0..nodes.len()).filter(|stage| is_source(&nodes[*stage])).collect();
     for link in cycles::feedback(nodes.len(), &ends(&links), &sources) {
         links[link].feedback = true;
     }
@@ -86,12 +84,7 @@ fn check_tables(raw: &Raw, registry: &Registry, faults: &mut Vec<Fault>) {
     }
 }
 
-fn node_from_section<'a>(
-    section: &'a Section,
-    raw: &Raw,
-    registry: &'a Registry,
-    faults: &mut Vec<Fault>,
-) -> Node<'a> {
+fn node_from_section<'a>(section: &'a Section, raw: &Raw, registry: &'a Registry, faults: &mut Vec<Fault>) -> Node<'a> {
     let type_name = type_of(section, registry, faults);
     let factory = type_name.and_then(|name| registry.factory(name));
     let mut table = section.table.clone();
@@ -108,8 +101,7 @@ fn node_from_section<'a>(
     let inputs = inputs::inputs_of_section(section, signature, faults);
     let mut writes = Vec::new();
     if let Some(factory) = factory {
-        let mut resolve =
-            |key, need, sections: &[Section]| resolve(section, key, need, sections, faults);
+        let mut resolve = |key, need, sections: &[Section]| resolve(section, key, need, sections, faults);
         spec.model = resolve("model", factory.signature.model, &raw.models);
         spec.engine = resolve("engine", factory.signature.engine, &raw.engines);
         let context = CheckContext {
@@ -139,11 +131,7 @@ fn find_table<'a>(sections: &'a [Section], name: Option<&str>) -> Option<&'a tom
 }
 
 /// The `type`, if it is one.
-fn type_of<'a>(
-    section: &'a Section,
-    registry: &Registry,
-    faults: &mut Vec<Fault>,
-) -> Option<&'a str> {
+fn type_of<'a>(section: &'a Section, registry: &Registry, faults: &mut Vec<Fault>) -> Option<&'a str> {
     let all = || registry.types().map(|(name, _)| name);
     let Some(value) = section.table.get("type") else {
         faults.push(section.fault("type", "is missing", all().collect::<Vec<_>>().join(", ")));
@@ -165,13 +153,7 @@ fn type_of<'a>(
 }
 
 /// The name that `model` or `engine` refers to, if it exists.
-fn resolve(
-    section: &Section,
-    key: &str,
-    need: Need,
-    all: &[Section],
-    faults: &mut Vec<Fault>,
-) -> Option<String> {
+fn resolve(section: &Section, key: &str, need: Need, all: &[Section], faults: &mut Vec<Fault>) -> Option<String> {
     let accepted = || match all {
         [] => format!("a section [{key}.NAME] and its name"),
         all => all
@@ -206,10 +188,7 @@ fn links_of_nodes(nodes: &[Node<'_>], faults: &mut Vec<Fault>) -> Vec<LinkSpec> 
             let Some(from) = names().position(|name| name == raw.from) else {
                 let accepted = match nearest(&raw.from, names()) {
                     Some(near) => format!("\"{near}\" is the nearest"),
-                    None => names()
-                        .map(|name| format!("\"{name}\""))
-                        .collect::<Vec<_>>()
-                        .join(", "),
+                    None => names().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", "),
                 };
                 let message = format!("there is no [stage.{}]", raw.from);
                 faults.push(node.section.fault(&raw.key, message, accepted));
@@ -218,10 +197,7 @@ fn links_of_nodes(nodes: &[Node<'_>], faults: &mut Vec<Fault>) -> Vec<LinkSpec> 
             let (Some(gives), Some(signature)) = (nodes[from].signature, node.signature) else {
                 continue;
             };
-            let Some(port) = raw
-                .port
-                .and_then(|port| Some((port, signature.inputs.get(port)?)))
-            else {
+            let Some(port) = raw.port.and_then(|port| Some((port, signature.inputs.get(port)?))) else {
                 continue;
             };
             let (port, takes) = port;
@@ -233,25 +209,18 @@ fn links_of_nodes(nodes: &[Node<'_>], faults: &mut Vec<Fault>) -> Vec<LinkSpec> 
                 .collect();
             if kinds.is_empty() {
                 let message = format!("{} gives {}", raw.from, names_of_kinds(&gives.gives));
-                faults.push(
-                    node.section
-                        .fault(&raw.key, message, names_of_kinds(&takes.kinds)),
-                );
+                faults.push(node.section.fault(&raw.key, message, names_of_kinds(&takes.kinds)));
                 continue;
             }
             if !seen.insert((from, to, port)) {
-                faults.push(node.section.fault(
-                    &raw.key,
-                    format!("{} is read twice", raw.from),
-                    "each stage once",
-                ));
+                faults.push(
+                    node.section
+                        .fault(&raw.key, format!("{} is read twice", raw.from), "each stage once"),
+                );
                 continue;
             }
             let default = Bound::default_for(&kinds);
-            let bound = Bound::new(
-                raw.size.unwrap_or(default.size),
-                raw.when_full.unwrap_or(default.when_full),
-            );
+            let bound = Bound::new(raw.size.unwrap_or(default.size), raw.when_full.unwrap_or(default.when_full));
             let port_name = takes.name.clone();
             links.push(LinkSpec {
                 from,
@@ -277,16 +246,12 @@ fn check_readers(nodes: &[Node<'_>], faults: &mut Vec<Fault>) {
             // An input that could not be read has its fault already.
             if port.required && !node.inputs.iter().any(|link| link.port == Some(index)) {
                 let (single, named) = ("input".to_owned(), format!("inputs.{}", port.name));
-                let has_key = node.section.table.contains_key("input")
-                    || node.section.table.contains_key("inputs");
+                let has_key = node.section.table.contains_key("input") || node.section.table.contains_key("inputs");
                 if has_key && signature.inputs.len() == 1 {
                     continue;
                 }
                 let key = if index == 0 { single } else { named };
-                let accepted = format!(
-                    "the name of a stage that gives {}",
-                    names_of_kinds(&port.kinds)
-                );
+                let accepted = format!("the name of a stage that gives {}", names_of_kinds(&port.kinds));
                 faults.push(node.section.fault(&key, "is missing", accepted));
             }
         }
@@ -295,11 +260,10 @@ fn check_readers(nodes: &[Node<'_>], faults: &mut Vec<Fault>) {
             .any(|other| other.inputs.iter().any(|link| link.from == node.spec.name));
         if !is_read && !signature.is_sink() && !signature.may_be_unread {
             let message = format!("nobody reads its {}", names_of_kinds(&signature.gives));
-            faults.push(node.section.fault(
-                "",
-                message,
-                format!("a stage with input = \"{}\"", node.spec.name),
-            ));
+            faults.push(
+                node.section
+                    .fault("", message, format!("a stage with input = \"{}\"", node.spec.name)),
+            );
         }
     }
 }
@@ -311,10 +275,7 @@ fn check_writers(nodes: &[Node<'_>], faults: &mut Vec<Fault>) {
         for path in &node.writes {
             if let Some(other) = writers.insert(plain_path(path), &node.spec.name) {
                 let message = format!("writes {}, and so does stage {other}", path.display());
-                faults.push(
-                    node.section
-                        .fault("", message, "a file of its own for each stage"),
-                );
+                faults.push(node.section.fault("", message, "a file of its own for each stage"));
             }
         }
     }
@@ -326,9 +287,7 @@ fn plain_path(path: &Path) -> PathBuf {
     for component in path.components() {
         match component {
             Component::CurDir => {}
-            Component::ParentDir
-                if matches!(plain.components().next_back(), Some(Component::Normal(_))) =>
-            {
+            Component::ParentDir if matches!(plain.components().next_back(), Some(Component::Normal(_))) => {
                 plain.pop();
             }
             other => plain.push(other),
@@ -339,16 +298,10 @@ fn plain_path(path: &Path) -> PathBuf {
 
 /// No cycle has only links that wait: once all of them were full, it would stand still for ever.
 fn check_waiting_cycles(nodes: &[Node<'_>], links: &[LinkSpec], faults: &mut Vec<Fault>) {
-    let waiting: Vec<_> = links
-        .iter()
-        .filter(|link| link.bound.when_full == WhenFull::Wait)
-        .collect();
+    let waiting: Vec<_> = links.iter().filter(|link| link.bound.when_full == WhenFull::Wait).collect();
     let ends: Vec<_> = waiting.iter().map(|link| (link.from, link.to)).collect();
     for cycle in cycles::cycles(nodes.len(), &ends) {
-        let mut names: Vec<_> = cycle
-            .iter()
-            .map(|stage| nodes[*stage].spec.name.as_str())
-            .collect();
+        let mut names: Vec<_> = cycle.iter().map(|stage| nodes[*stage].spec.name.as_str()).collect();
         names.extend(names.first().copied());
         let message = format!("a cycle of links that wait: {}", names.join(" -> "));
         let section = nodes[cycle[0]].section;
@@ -367,10 +320,7 @@ fn check_feeding(nodes: &[Node<'_>], links: &[LinkSpec], faults: &mut Vec<Fault>
     let starts: Vec<usize> = (0..nodes.len())
         .filter(|stage| {
             let node = &nodes[*stage];
-            node.signature.is_none()
-                || is_source(node)
-                || node.inputs.is_empty()
-                || n_good(*stage) < node.inputs.len()
+            node.signature.is_none() || is_source(node) || node.inputs.is_empty() || n_good(*stage) < node.inputs.len()
         })
         .collect();
     let fed = cycles::reachable(nodes.len(), &ends(links), &starts);
@@ -392,11 +342,7 @@ fn ends(links: &[LinkSpec]) -> Vec<(usize, usize)> {
 }
 
 fn names_of_kinds(kinds: &[PacketKind]) -> String {
-    kinds
-        .iter()
-        .map(|kind| kind.name())
-        .collect::<Vec<_>>()
-        .join(", ")
+    kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

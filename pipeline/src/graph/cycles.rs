@@ -25,19 +25,13 @@ pub(super) fn reachable(n_stages: usize, links: &[(usize, usize)], starts: &[usi
 /// The links that a walk from `sources` finds to lead back to where it came from. Without them there is no cycle, and every
 /// stage that a source reaches is still reached.
 pub(super) fn feedback(n_stages: usize, links: &[(usize, usize)], sources: &[usize]) -> Vec<usize> {
-    walk(n_stages, links, sources)
-        .into_iter()
-        .map(|(link, _)| link)
-        .collect()
+    walk(n_stages, links, sources).into_iter().map(|(link, _)| link).collect()
 }
 
 /// One cycle for each link that closes one, as the stages on it in order.
 pub(super) fn cycles(n_stages: usize, links: &[(usize, usize)]) -> Vec<Vec<usize>> {
     let all: Vec<usize> = (0..n_stages).collect();
-    walk(n_stages, links, &all)
-        .into_iter()
-        .map(|(_, cycle)| cycle)
-        .collect()
+    walk(n_stages, links, &all).into_iter().map(|(_, cycle)| cycle).collect()
 }
 
 /// Walks depth first, without recursion: a configuration may be long. Gives each link back to a stage on the walk's own way,

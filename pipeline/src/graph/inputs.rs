@@ -18,15 +18,10 @@ pub(super) struct RawLink {
     pub when_full: Option<WhenFull>,
 }
 
-const FORMS: &str =
-    "\"stage\", { from = \"stage\", size = 2, when_full = \"drop_oldest\" }, or a list of these";
+const FORMS: &str = "\"stage\", { from = \"stage\", size = 2, when_full = \"drop_oldest\" }, or a list of these";
 
 /// Reads both keys. `signature` is `None` if the stage's type is unknown.
-pub(super) fn inputs_of_section(
-    section: &Section,
-    signature: Option<&Signature>,
-    faults: &mut Vec<Fault>,
-) -> Vec<RawLink> {
+pub(super) fn inputs_of_section(section: &Section, signature: Option<&Signature>, faults: &mut Vec<Fault>) -> Vec<RawLink> {
     let mut reader = Reader {
         section,
         faults,
@@ -44,15 +39,9 @@ pub(super) fn inputs_of_section(
         Some(toml::Value::Table(named)) => {
             for (name, value) in named {
                 let key = format!("inputs.{name}");
-                let port = signature.and_then(|signature| {
-                    signature.inputs.iter().position(|port| port.name == *name)
-                });
+                let port = signature.and_then(|signature| signature.inputs.iter().position(|port| port.name == *name));
                 if let (Some(signature), None) = (signature, port) {
-                    let names: Vec<_> = signature
-                        .inputs
-                        .iter()
-                        .map(|port| port.name.as_str())
-                        .collect();
+                    let names: Vec<_> = signature.inputs.iter().map(|port| port.name.as_str()).collect();
                     reader.fault(&key, "is no input of this type of stage", names.join(", "));
                 }
                 reader.read(&key, port, value);
@@ -119,23 +108,15 @@ impl Reader<'_> {
                     None => self.fault(&key, "is no text", "the name of a stage"),
                 },
                 "size" => {
-                    let size = value
-                        .as_integer()
-                        .and_then(|size| usize::try_from(size).ok());
+                    let size = value.as_integer().and_then(|size| usize::try_from(size).ok());
                     link.size = size.and_then(NonZeroUsize::new);
                     if link.size.is_none_or(|size| size.get() > MAX_SIZE) {
-                        self.fault(
-                            &key,
-                            format!("is {value}"),
-                            format!("a whole number from 1 to {MAX_SIZE}"),
-                        );
+                        self.fault(&key, format!("is {value}"), format!("a whole number from 1 to {MAX_SIZE}"));
                     }
                 }
                 "when_full" => {
                     let policies = [WhenFull::Wait, WhenFull::DropOldest, WhenFull::DropNewest];
-                    link.when_full = policies
-                        .into_iter()
-                        .find(|policy| value.as_str() == Some(policy.name()));
+                    link.when_full = policies.into_iter().find(|policy| value.as_str() == Some(policy.name()));
                     if link.when_full.is_none() {
                         self.fault(&key, format!("is {value}"), WhenFull::NAMES.join(", "));
                     }

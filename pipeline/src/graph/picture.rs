@@ -30,7 +30,11 @@ impl Graph {
             let _ = writeln!(text, "  s{index}[\"{name}<br/><small>{kind}</small>\"]");
         }
         for link in &self.links {
-            let arrow = if link.bound.when_full == WhenFull::Wait { "-->" } else { "-.->" };
+            let arrow = if link.bound.when_full == WhenFull::Wait {
+                "-->"
+            } else {
+                "-.->"
+            };
             let _ = writeln!(text, "  s{} {arrow}|\"{}\"| s{}", link.from, escaped(&label(link)), link.to);
         }
         text
@@ -41,7 +45,9 @@ impl Graph {
         let sizes = self.stages.iter().map(|stage| {
             let name = stage.name.chars().count() as f64 * NAME_LETTER;
             let kind = stage.type_name.chars().count() as f64 * SMALL_LETTER;
-            Size { width: (name.max(kind) + 28.0).max(90.0) }
+            Size {
+                width: (name.max(kind) + 28.0).max(90.0),
+            }
         });
         let ends: Vec<_> = self.links.iter().map(|link| (link.from, link.to, link.feedback)).collect();
         let widest = self.links.iter().map(|link| label(link).chars().count()).max().unwrap_or(0);
@@ -59,8 +65,16 @@ impl Graph {
         svg.push_str("<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\"><path class=\"arrow\" d=\"M0 0L8 4L0 8z\"/></marker></defs>\n");
         svg.push_str("<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n");
         for (link, route) in self.links.iter().zip(&layout.routes) {
-            let lossy = if link.bound.when_full == WhenFull::Wait { "" } else { " lossy" };
-            let _ = writeln!(svg, "<path class=\"link{lossy}\" marker-end=\"url(#arrow)\" d=\"{}\"/>", route.path);
+            let lossy = if link.bound.when_full == WhenFull::Wait {
+                ""
+            } else {
+                " lossy"
+            };
+            let _ = writeln!(
+                svg,
+                "<path class=\"link{lossy}\" marker-end=\"url(#arrow)\" d=\"{}\"/>",
+                route.path
+            );
         }
         for (stage, place) in self.stages.iter().zip(&layout.nodes) {
             let (left, top) = (place.x - place.width / 2.0, place.y - NODE_HEIGHT / 2.0);
@@ -70,13 +84,26 @@ impl Graph {
                 "<rect class=\"box\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{NODE_HEIGHT}\" rx=\"8\"/>"
             );
             let (x, y) = (place.x, place.y);
-            let _ = writeln!(svg, "<text class=\"name\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>", y - 2.0, escaped(&stage.name));
-            let _ =
-                writeln!(svg, "<text class=\"small\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>", y + 14.0, escaped(&stage.type_name));
+            let _ = writeln!(
+                svg,
+                "<text class=\"name\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
+                y - 2.0,
+                escaped(&stage.name)
+            );
+            let _ = writeln!(
+                svg,
+                "<text class=\"small\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
+                y + 14.0,
+                escaped(&stage.type_name)
+            );
         }
         for (link, route) in self.links.iter().zip(&layout.routes) {
             let (x, y) = (route.label_x, route.label_y - 5.0);
-            let _ = writeln!(svg, "<text class=\"small halo\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", escaped(&label(link)));
+            let _ = writeln!(
+                svg,
+                "<text class=\"small halo\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>",
+                escaped(&label(link))
+            );
         }
         svg.push_str("</svg>\n");
         svg
@@ -86,17 +113,23 @@ impl Graph {
 /// `words: text · 8 · wait`; the input's name only where it is not the first.
 fn label(link: &LinkSpec) -> String {
     let kinds = link.kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join("/");
-    let port = if link.port == 0 { String::new() } else { format!("{}: ", link.port_name) };
+    let port = if link.port == 0 {
+        String::new()
+    } else {
+        format!("{}: ", link.port_name)
+    };
     format!("{port}{kinds} · {} · {}", link.bound.size, link.bound.when_full.name())
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::testing::{TestBench, graph};
 
     const TEXT: &str = r#"

@@ -8,7 +8,12 @@ use crate::testing::packet;
 fn open(size: usize, when_full: WhenFull) -> (Sender, Receiver, Turn) {
     let turn = Turn::new();
     let bound = Bound::new(NonZeroUsize::new(size).unwrap(), when_full);
-    let parts = LinkParts { bound, turn: turn.clone(), clock: Clock::new(), readable: Arc::default() };
+    let parts = LinkParts {
+        bound,
+        turn: turn.clone(),
+        clock: Clock::new(),
+        readable: Arc::default(),
+    };
     let (sender, receiver) = link(parts);
     (sender, receiver, turn)
 }
@@ -34,7 +39,10 @@ fn drop_oldest_keeps_newest() {
     }
     assert_eq!(drain(&receiver), [3, 4]);
     let counters = sender.meter().counters();
-    assert_eq!((counters.sent, counters.received, counters.dropped, counters.max_depth), (5, 2, 3, 2));
+    assert_eq!(
+        (counters.sent, counters.received, counters.dropped, counters.max_depth),
+        (5, 2, 3, 2)
+    );
 }
 
 #[test]
@@ -45,7 +53,10 @@ fn drop_newest_keeps_oldest() {
     }
     assert_eq!(drain(&receiver), [0, 1]);
     let counters = sender.meter().counters();
-    assert_eq!((counters.sent, counters.received, counters.dropped, counters.max_depth), (2, 2, 3, 2));
+    assert_eq!(
+        (counters.sent, counters.received, counters.dropped, counters.max_depth),
+        (2, 2, 3, 2)
+    );
 }
 
 #[test]
@@ -97,7 +108,11 @@ fn a_cancelled_turn_leaves_nothing_behind() {
     assert!(waiting.as_mut().now_or_never().is_none());
     assert_eq!(turn.next(), 1);
     assert_eq!(sender.meter().counters().depth, 0, "what lay on the link is gone at once");
-    assert_eq!(waiting.now_or_never(), Some(Ok(Sent::Stale)), "who waited with the old turn goes on");
+    assert_eq!(
+        waiting.now_or_never(),
+        Some(Ok(Sent::Stale)),
+        "who waited with the old turn goes on"
+    );
     assert_eq!(send(&sender, 3), Some(Ok(Sent::Stale)), "what comes late is dropped");
     assert_eq!(sender.send(packet(4, 1)).now_or_never(), Some(Ok(Sent::Kept)));
     assert_eq!(drain(&receiver), [4]);

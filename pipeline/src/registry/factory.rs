@@ -136,10 +136,7 @@ impl<C: StageConfig> Factory<C> {
     }
 
     /// Checks what types do not: ranges, files that must exist. Keys of faults are relative to the stage's section.
-    pub fn check(
-        mut self,
-        check: impl Fn(&C, &CheckContext<'_>) -> Vec<Fault> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn check(mut self, check: impl Fn(&C, &CheckContext<'_>) -> Vec<Fault> + Send + Sync + 'static) -> Self {
         self.check = Some(Box::new(check));
         self
     }
@@ -168,14 +165,8 @@ impl<C: StageConfig> Factory<C> {
                     };
                 };
                 Checked {
-                    faults: check
-                        .as_ref()
-                        .map(|check| check(&config, context))
-                        .unwrap_or_default(),
-                    writes: writes
-                        .as_ref()
-                        .map(|writes| writes(&config))
-                        .unwrap_or_default(),
+                    faults: check.as_ref().map(|check| check(&config, context)).unwrap_or_default(),
+                    writes: writes.as_ref().map(|writes| writes(&config)).unwrap_or_default(),
                 }
             }),
             build,

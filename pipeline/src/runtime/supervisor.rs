@@ -62,15 +62,10 @@ impl Supervisor {
             let Some((name, result)) = end else { break };
             aborts.retain(|(other, _)| *other != name);
             match failure_of(&name, result) {
-                None => handle
-                    .hub
-                    .tell(Body::Event(Event::StageEnded { stage: name })),
+                None => handle.hub.tell(Body::Event(Event::StageEnded { stage: name })),
                 Some(error) => {
                     let message = chain(&error);
-                    handle.hub.tell(Body::Event(Event::StageFailed {
-                        stage: name,
-                        message,
-                    }));
+                    handle.hub.tell(Body::Event(Event::StageFailed { stage: name, message }));
                     // The first failure is the cause; the others may follow from it.
                     cause.get_or_insert(error);
                     handle.stop.ask();
@@ -81,7 +76,10 @@ impl Supervisor {
         for (name, abort) in &aborts {
             abort.abort();
             let message = format!("did not end within {} ms and was aborted", deadline.as_millis());
-            handle.hub.tell(Body::Event(Event::StageFailed { stage: name.clone(), message }));
+            handle.hub.tell(Body::Event(Event::StageFailed {
+                stage: name.clone(),
+                message,
+            }));
         }
         for metric in handle.report().metrics() {
             handle.hub.tell(Body::Metric(metric));
@@ -89,10 +87,7 @@ impl Supervisor {
         handle.hub.close();
         match cause {
             Some(error) => Err(error),
-            None if !late.is_empty() => Err(Error::Deadline {
-                stages: late,
-                deadline,
-            }),
+            None if !late.is_empty() => Err(Error::Deadline { stages: late, deadline }),
             None => Ok(handle.report()),
         }
     }

@@ -12,14 +12,9 @@ const PID: u32 = 1;
 const MAX_ROWS: usize = 64;
 
 pub(super) fn json_from_inner(inner: &Inner, n_left_out: u64) -> String {
-    let mut events =
-        vec![json!({ "ph": "M", "pid": PID, "name": "process_name", "args": { "name": "qwglm" } })];
+    let mut events = vec![json!({ "ph": "M", "pid": PID, "name": "process_name", "args": { "name": "qwglm" } })];
     for (track, name) in inner.tracks.iter().enumerate() {
-        let mut slices: Vec<&Slice> = inner
-            .slices
-            .iter()
-            .filter(|slice| slice.track == track)
-            .collect();
+        let mut slices: Vec<&Slice> = inner.slices.iter().filter(|slice| slice.track == track).collect();
         // Of two that begin together the longer one is the outer one.
         slices.sort_by_key(|slice| (slice.start, std::cmp::Reverse(slice.end)));
         let mut rows: Vec<Vec<&Slice>> = vec![Vec::new()];
@@ -35,9 +30,7 @@ pub(super) fn json_from_inner(inner: &Inner, n_left_out: u64) -> String {
             };
             let tid = tid(track, row);
             events.push(json!({ "ph": "M", "pid": PID, "tid": tid, "name": "thread_name", "args": { "name": name } }));
-            events.push(
-                json!({ "ph": "M", "pid": PID, "tid": tid, "name": "thread_sort_index", "args": { "sort_index": tid } }),
-            );
+            events.push(json!({ "ph": "M", "pid": PID, "tid": tid, "name": "thread_sort_index", "args": { "sort_index": tid } }));
         }
     }
     json!({ "displayTimeUnit": "ms", "otherData": { "left_out": n_left_out }, "traceEvents": events }).to_string()

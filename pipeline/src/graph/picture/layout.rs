@@ -46,7 +46,11 @@ pub(super) fn layout(sizes: &[Size], links: &[(usize, usize, bool)], gap: f64) -
     let mut slots: Vec<Slot> = sizes
         .iter()
         .zip(&layers)
-        .map(|(size, layer)| Slot { layer: *layer, row: 0.0, width: size.width })
+        .map(|(size, layer)| Slot {
+            layer: *layer,
+            row: 0.0,
+            width: size.width,
+        })
         .collect();
     // The slots that each link passes, its ends included.
     let ways: Vec<Vec<usize>> = links
@@ -54,7 +58,11 @@ pub(super) fn layout(sizes: &[Size], links: &[(usize, usize, bool)], gap: f64) -
         .map(|(from, to, feedback)| {
             let between = if *feedback { 0..0 } else { layers[*from] + 1..layers[*to] };
             let passed = between.map(|layer| {
-                slots.push(Slot { layer, row: 0.0, width: 0.0 });
+                slots.push(Slot {
+                    layer,
+                    row: 0.0,
+                    width: 0.0,
+                });
                 slots.len() - 1
             });
             let passed: Vec<usize> = passed.collect();
@@ -87,10 +95,16 @@ fn arrange(slots: &mut [Slot], ways: &[Vec<usize>], n_layers: usize) {
     let steps: Vec<(usize, usize)> = ways.iter().flat_map(|way| way.windows(2).map(|w| (w[0], w[1]))).collect();
     spread(slots, &members);
     for round in 0..6 {
-        let order: Vec<usize> = if round % 2 == 0 { (0..n_layers).collect() } else { (0..n_layers).rev().collect() };
+        let order: Vec<usize> = if round % 2 == 0 {
+            (0..n_layers).collect()
+        } else {
+            (0..n_layers).rev().collect()
+        };
         for layer in order {
-            let mut rows: Vec<(f64, usize)> =
-                members[layer].iter().map(|slot| (middle_of_neighbours(*slot, slots, &steps), *slot)).collect();
+            let mut rows: Vec<(f64, usize)> = members[layer]
+                .iter()
+                .map(|slot| (middle_of_neighbours(*slot, slots, &steps), *slot))
+                .collect();
             rows.sort_by(|a, b| a.0.total_cmp(&b.0));
             members[layer] = rows.into_iter().map(|(_, slot)| slot).collect();
         }
@@ -107,7 +121,11 @@ fn middle_of_neighbours(slot: usize, slots: &[Slot], steps: &[(usize, usize)]) -
             rows.push(slots[*from].row);
         }
     }
-    if rows.is_empty() { slots[slot].row } else { rows.iter().sum::<f64>() / rows.len() as f64 }
+    if rows.is_empty() {
+        slots[slot].row
+    } else {
+        rows.iter().sum::<f64>() / rows.len() as f64
+    }
 }
 
 /// Rows of a layer around 0, one apart.
@@ -129,7 +147,13 @@ fn place(
     n_nodes: usize,
 ) -> Layout {
     let widths: Vec<f64> = (0..n_layers)
-        .map(|layer| slots.iter().filter(|slot| slot.layer == layer).map(|slot| slot.width).fold(0.0, f64::max))
+        .map(|layer| {
+            slots
+                .iter()
+                .filter(|slot| slot.layer == layer)
+                .map(|slot| slot.width)
+                .fold(0.0, f64::max)
+        })
         .collect();
     let lowest = slots.iter().map(|slot| slot.row).fold(0.0, f64::min);
     let highest = slots.iter().map(|slot| slot.row).fold(0.0, f64::max);
@@ -156,7 +180,12 @@ fn place(
     let routes: Vec<Route> = routes.collect();
     let width = widths.iter().sum::<f64>() + gap * n_layers.saturating_sub(1) as f64 + 2.0 * MARGIN;
     let height = bottom + MARGIN + BELOW * f64::from(n_below);
-    Layout { width, height, nodes: places[..n_nodes].to_vec(), routes }
+    Layout {
+        width,
+        height,
+        nodes: places[..n_nodes].to_vec(),
+        routes,
+    }
 }
 
 /// Curves from slot to slot; the label stands on the last one.
@@ -179,7 +208,11 @@ fn route(way: &[Place]) -> Route {
 /// Back to the left, under everything.
 fn route_below(way: &[Place], y: f64) -> Route {
     let (Some(from), Some(to)) = (way.first(), way.last()) else {
-        return Route { path: String::new(), label_x: 0.0, label_y: 0.0 };
+        return Route {
+            path: String::new(),
+            label_x: 0.0,
+            label_y: 0.0,
+        };
     };
     let (y0, y1) = (from.y + NODE_HEIGHT / 2.0, to.y + NODE_HEIGHT / 2.0);
     let path = format!(
@@ -193,5 +226,9 @@ fn route_below(way: &[Place], y: f64) -> Route {
         to.x,
         to.x
     );
-    Route { path, label_x: (from.x + to.x) / 2.0, label_y: y }
+    Route {
+        path,
+        label_x: (from.x + to.x) / 2.0,
+        label_y: y,
+    }
 }
