@@ -70,7 +70,7 @@ impl Env {
     }
 
     /// A path to read, from where the configuration lies.
-    pub(crate) fn path(&self, path: &Path) -> PathBuf {
+    pub fn path(&self, path: &Path) -> PathBuf {
         self.base.join(path)
     }
 

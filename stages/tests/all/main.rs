@@ -4,3 +4,4 @@ mod capture;
 mod common;
 mod golden_tokens;
 mod golden_vision;
+mod narrate;
