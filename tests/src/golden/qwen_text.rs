@@ -22,7 +22,11 @@ pub fn compare(folder: &Path, name: &str) -> Result<Vec<Row>> {
             Err(error) => Err(anyhow::anyhow!("{error:#}")),
         })
     };
-    Ok(vec![with_tokenizer("tokens", tokens), with_tokenizer("chat", chats), row(folder, name, "preproc", preproc)])
+    Ok(vec![
+        with_tokenizer("tokens", tokens),
+        with_tokenizer("chat", chats),
+        row(folder, name, "preproc", preproc),
+    ])
 }
 
 fn row(folder: &Path, name: &str, case: &str, check: impl FnOnce(&Value, &mut Row) -> Result<()>) -> Row {
@@ -37,18 +41,32 @@ fn row(folder: &Path, name: &str, case: &str, check: impl FnOnce(&Value, &mut Ro
 fn tokens(value: &Value, bpe: &Bpe, row: &mut Row) -> Result<()> {
     for item in array(value, "items")? {
         let text = string(item, "text")?;
-        row.equal(&format!("ids of {text:?}"), &bpe.ids_from_template(text)?, &ids(&item["ids"])?);
-        row.equal(&format!("text of {text:?}"), &bpe.text_from_ids(&ids(&item["ids"])?, false).as_str(), &string(item, "decoded")?);
+        row.equal(
+            &format!("ids of {text:?}"),
+            &bpe.ids_from_template(text)?,
+            &ids(&item["ids"])?,
+        );
+        row.equal(
+            &format!("text of {text:?}"),
+            &bpe.text_from_ids(&ids(&item["ids"])?, false).as_str(),
+            &string(item, "decoded")?,
+        );
     }
     Ok(())
 }
 
 fn chats(value: &Value, bpe: &Bpe, row: &mut Row) -> Result<()> {
     for chat in value.as_array().context("chat.json is no list")? {
-        let edition = if chat["template"] == "thinking" { Edition::Thinking } else { Edition::Instruct };
+        let edition = if chat["template"] == "thinking" {
+            Edition::Thinking
+        } else {
+            Edition::Instruct
+        };
         let name = format!("{} {}", chat["template"], chat["name"]);
         let options = ChatOptions {
-            add_generation_prompt: chat["options"]["add_generation_prompt"].as_bool().context("no add_generation_prompt")?,
+            add_generation_prompt: chat["options"]["add_generation_prompt"]
+                .as_bool()
+                .context("no add_generation_prompt")?,
             add_vision_id: chat["options"]["add_vision_id"].as_bool().unwrap_or(false),
             tools: chat["options"]["tools"].as_array().cloned().unwrap_or_default(),
             ..ChatOptions::default()
@@ -56,7 +74,11 @@ fn chats(value: &Value, bpe: &Bpe, row: &mut Row) -> Result<()> {
         // The goldens' messages are trusted: the reference matches added tokens in them.
         let rendered = ChatTemplate::builtin(edition)?.render(array(chat, "messages")?, &options, Vec::new())?;
         row.equal(&name, &rendered.text().as_str(), &string(chat, "rendered")?);
-        row.equal(&format!("ids of {name}"), &bpe.ids_from_rendered(&rendered)?, &ids(&chat["ids"])?);
+        row.equal(
+            &format!("ids of {name}"),
+            &bpe.ids_from_rendered(&rendered)?,
+            &ids(&chat["ids"])?,
+        );
     }
     Ok(())
 }
@@ -64,9 +86,19 @@ fn chats(value: &Value, bpe: &Bpe, row: &mut Row) -> Result<()> {
 fn preproc(value: &Value, row: &mut Row) -> Result<()> {
     for kind in ["image", "video"] {
         for entry in array(value, kind)? {
-            let from = Size { height: integer(entry, "h")?, width: integer(entry, "w")? };
-            let limits = PixelLimits { min_pixels: integer(entry, "min")?.into(), max_pixels: integer(entry, "max")?.into() };
-            let to = if kind == "image" { image_size(from, limits)? } else { video_size(from, integer(entry, "t")?, limits)? };
+            let from = Size {
+                height: integer(entry, "h")?,
+                width: integer(entry, "w")?,
+            };
+            let limits = PixelLimits {
+                min_pixels: integer(entry, "min")?.into(),
+                max_pixels: integer(entry, "max")?.into(),
+            };
+            let to = if kind == "image" {
+                image_size(from, limits)?
+            } else {
+                video_size(from, integer(entry, "t")?, limits)?
+            };
             row.equal(&format!("{kind} {entry}"), &vec![to.height, to.width], &ids(&entry["out"])?);
         }
     }
@@ -91,7 +123,10 @@ fn preproc(value: &Value, row: &mut Row) -> Result<()> {
         let indices: Vec<usize> = ids(&entry["indices"])?.into_iter().map(|i| i as usize).collect();
         let fps = entry["fps"].as_f64().context("no fps")?;
         let found: Vec<String> = pair_times_s(&indices, fps).into_iter().map(timestamp_text).collect();
-        let expected: Vec<String> = array(entry, "strings")?.iter().filter_map(|text| text.as_str().map(String::from)).collect();
+        let expected: Vec<String> = array(entry, "strings")?
+            .iter()
+            .filter_map(|text| text.as_str().map(String::from))
+            .collect();
         row.equal(&format!("timestamps at {fps}"), &found, &expected);
     }
     Ok(())
@@ -106,10 +141,15 @@ fn string<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
 }
 
 fn integer(value: &Value, key: &str) -> Result<u32> {
-    value[key].as_u64().and_then(|n| n.try_into().ok()).with_context(|| format!("no integer {key}"))
+    value[key]
+        .as_u64()
+        .and_then(|n| n.try_into().ok())
+        .with_context(|| format!("no integer {key}"))
 }
 
 fn ids(value: &Value) -> Result<Vec<u32>> {
     let list = value.as_array().context("no list of integers")?;
-    list.iter().map(|id| id.as_u64().and_then(|id| id.try_into().ok()).context("not an integer")).collect()
+    list.iter()
+        .map(|id| id.as_u64().and_then(|id| id.try_into().ok()).context("not an integer"))
+        .collect()
 }

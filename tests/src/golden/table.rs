@@ -1,5 +1,7 @@
 //! The table: a row for each engine, precision and case, with the tensor that is furthest from its tolerance.
 
+use crate::close::relative_rms;
+
 /// What one comparison came to.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -33,7 +35,10 @@ impl Row {
     }
 
     pub fn failed(folder: &str, engine: &str, precision: &str, case: &str, fault: String) -> Self {
-        Self { faults: vec![fault], ..Self::new(folder, engine, precision, case) }
+        Self {
+            faults: vec![fault],
+            ..Self::new(folder, engine, precision, case)
+        }
     }
 
     pub fn ok(&self) -> bool {
@@ -44,15 +49,17 @@ impl Row {
     pub fn close(&mut self, name: &str, found: &[f32], expected: &[f32], tolerance: f64) {
         self.n_compared += 1;
         if found.len() != expected.len() {
-            self.faults.push(format!("{name} has {} values, expected {}", found.len(), expected.len()));
+            self.faults
+                .push(format!("{name} has {} values, expected {}", found.len(), expected.len()));
             return;
         }
-        let error = relative_rms(found, expected);
-        if self.tolerance == 0.0 || error / tolerance > self.error / self.tolerance || error.is_nan() {
+        let error = f64::from(relative_rms(found, expected));
+        if self.tolerance == 0.0 || error / tolerance > self.error / self.tolerance {
             (self.worst, self.error, self.tolerance) = (name.into(), error, tolerance);
         }
-        if error.is_nan() || error > tolerance {
-            self.faults.push(format!("{name} is off by {error:.1e}, tolerance {tolerance:.1e}"));
+        if error > tolerance {
+            self.faults
+                .push(format!("{name} is off by {error:.1e}, tolerance {tolerance:.1e}"));
         }
     }
 
@@ -62,24 +69,27 @@ impl Row {
         if found != expected {
             let text = |value: &T| {
                 let text = format!("{value:?}");
-                if text.chars().count() > 60 { text.chars().take(60).collect::<String>() + "…" } else { text }
+                if text.chars().count() > 60 {
+                    text.chars().take(60).collect::<String>() + "…"
+                } else {
+                    text
+                }
             };
-            self.faults.push(format!("{name} is {}, expected {}", text(found), text(expected)));
+            self.faults
+                .push(format!("{name} is {}, expected {}", text(found), text(expected)));
         }
     }
 }
 
-/// `‖a − b‖ / ‖b‖`; 0 for two equal tensors, whatever they hold.
-fn relative_rms(a: &[f32], b: &[f32]) -> f64 {
-    let square = |x: f64| x * x;
-    let difference: f64 = a.iter().zip(b).map(|(&a, &b)| square(f64::from(a) - f64::from(b))).sum();
-    let norm: f64 = b.iter().map(|&b| square(f64::from(b))).sum();
-    if difference == 0.0 { 0.0 } else { (difference / norm).sqrt() }
-}
-
 /// Prints all rows, then the faults of those that failed; true if none did.
 pub fn print(rows: &[Row]) -> bool {
-    let width = |of: fn(&Row) -> &String, head: &str| rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0).max(head.len());
+    let width = |of: fn(&Row) -> &String, head: &str| {
+        rows.iter()
+            .map(|row| of(row).chars().count())
+            .max()
+            .unwrap_or(0)
+            .max(head.len())
+    };
     let widths = [
         width(|row| &row.folder, "folder"),
         width(|row| &row.engine, "engine"),
@@ -88,7 +98,10 @@ pub fn print(rows: &[Row]) -> bool {
         width(|row| &row.worst, "worst tensor"),
     ];
     let [f, e, p, c, w] = widths;
-    println!("{:f$}  {:e$}  {:p$}  {:c$}  {:w$}  {:>8}  {:>9}  {:>5}", "folder", "engine", "precision", "case", "worst tensor", "error", "tolerance", "n");
+    println!(
+        "{:f$}  {:e$}  {:p$}  {:c$}  {:w$}  {:>8}  {:>9}  {:>5}",
+        "folder", "engine", "precision", "case", "worst tensor", "error", "tolerance", "n"
+    );
     for row in rows {
         let mark = if row.ok() { "ok" } else { "FAILED" };
         println!(
@@ -98,8 +111,15 @@ pub fn print(rows: &[Row]) -> bool {
     }
     let failed: Vec<_> = rows.iter().filter(|row| !row.ok()).collect();
     for row in &failed {
-        let faults = if row.faults.is_empty() { "nothing was compared".into() } else { row.faults.join("\n    ") };
-        println!("\n{} {} {} {}:\n    {faults}", row.folder, row.engine, row.precision, row.case);
+        let faults = if row.faults.is_empty() {
+            "nothing was compared".into()
+        } else {
+            row.faults.join("\n    ")
+        };
+        println!(
+            "\n{} {} {} {}:\n    {faults}",
+            row.folder, row.engine, row.precision, row.case
+        );
     }
     println!("\n{} rows passed, {} failed", rows.len() - failed.len(), failed.len());
     failed.is_empty() && !rows.is_empty()
