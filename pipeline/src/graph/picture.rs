@@ -50,7 +50,8 @@ impl Graph {
             }
         });
         let ends: Vec<_> = self.links.iter().map(|link| (link.from, link.to, link.feedback)).collect();
-        let widest = self.links.iter().map(|link| label(link).chars().count()).max().unwrap_or(0);
+        let forward = self.links.iter().filter(|link| !link.feedback);
+        let widest = forward.map(|link| label(link).chars().count()).max().unwrap_or(0);
         let layout = layout(&sizes.collect::<Vec<_>>(), &ends, widest as f64 * SMALL_LETTER + 44.0);
         self.svg_from_layout(&layout)
     }

@@ -30,7 +30,7 @@ fn chain_with(source: &str, mid: &str) -> String {
 
 const PASS: &str = "type = \"test.pass\"";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn everything_arrives_in_order_and_is_counted() {
     let bench = TestBench::new();
     let report = start(&chain_with("n = 100", PASS), &bench).join().await.expect("a good end");
@@ -75,7 +75,7 @@ async fn a_source_that_does_not_look_is_stopped_at_its_next_packet() {
     assert!(bench.collected.is_flushed("out"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_failure_is_the_runs_error_after_the_sinks_flushed() {
     let bench = TestBench::new();
     let run = start(&chain_with("n = 0", "type = \"test.break\"\nafter = 3"), &bench);
@@ -176,7 +176,7 @@ async fn nothing_of_a_cancelled_turn_arrives() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_cycle_that_drops_runs_and_ends() {
     let bench = TestBench::new();
     let text = "[stage.in]\ntype = \"test.count\"\nn = 50\n[stage.a]\ntype = \"test.join\"\ninput = \"in\"\n\
