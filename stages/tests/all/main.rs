@@ -2,6 +2,7 @@
 
 mod capture;
 mod common;
+mod configs;
 mod golden_tokens;
 mod golden_vision;
 mod narrate;
