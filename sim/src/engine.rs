@@ -184,11 +184,14 @@ impl Engine for SimEngine {
         {
             return Ok(());
         }
-        for i in ops {
-            frame.play(&recording.ops[i])?;
-            prepared.dead_after[i].iter().for_each(|&buffer| frame.free(buffer));
-        }
-        Ok(())
+        // On a thread of the pool, so that no operation has to wake one and wait for it.
+        rayon::scope(|_| {
+            for i in ops {
+                frame.play(&recording.ops[i])?;
+                prepared.dead_after[i].iter().for_each(|&buffer| frame.free(buffer));
+            }
+            Ok(())
+        })
     }
 
     fn read_tap(&mut self, prepared: PreparedId, name: &str) -> ReadFuture {
