@@ -1,9 +1,321 @@
-//! `qwglm doctor`.
+//! `qwglm doctor`: what this machine has, whether its engines compute what they should, and what this program was built with.
 
-use anyhow::Result;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+use gpu::engine::Adapter;
+use gpu::engine::wgpu::{AdapterChoice, WgpuEngine, list_adapters};
+use gpu::weights::source::HubOptions;
+use serde::Serialize;
+use sim::{Kernels, SimEngine};
 
 use crate::args::DoctorArgs;
+use crate::models::{embedded_models, model_folders};
+use crate::self_test::{Answer, self_test};
+use crate::source::Source;
+use crate::{print, print_line};
 
-pub async fn doctor(_args: &DoctorArgs) -> Result<()> {
+/// Everything that is found.
+#[derive(Debug, Serialize)]
+struct Findings {
+    version: &'static str,
+    /// GPU adapters, then the simulator.
+    engines: Vec<Tested>,
+    features: Features,
+    /// What `ffmpeg -version` says first; nothing if it is not installed.
+    ffmpeg: Option<String>,
+    models: Vec<FoundModel>,
+    /// Where models of the hub lie.
+    cache: PathBuf,
+    /// Where pocket models are looked for.
+    model_folders: Vec<PathBuf>,
+}
+
+/// An engine, and how it did.
+#[derive(Debug, Serialize)]
+struct Tested {
+    name: String,
+    driver: String,
+    backend: String,
+    /// Draws on the CPU.
+    software: bool,
+    shader_f16: bool,
+    subgroups: Option<(u32, u32)>,
+    max_binding_bytes: u64,
+    max_buffer_bytes: u64,
+    max_invocations: u32,
+    workgroup_memory_bytes: u32,
+    self_test: SelfTest,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case", tag = "result")]
+enum SelfTest {
+    Right { error: f64, ms: u64 },
+    Wrong { error: f64, ms: u64 },
+    Failed { message: String },
+}
+
+#[derive(Debug, Serialize)]
+struct Features {
+    /// Capture of screens and windows.
+    desktop: bool,
+    /// A screen can be captured here and now.
+    screen: bool,
+    /// The pocket model and the sample recording are inside the program.
+    embed: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct FoundModel {
+    name: String,
+    place: String,
+}
+
+/// Looks, tests and tells.
+///
+/// Errors: an engine computes something else than the twins, or fails.
+pub async fn doctor(args: &DoctorArgs) -> Result<()> {
+    let findings = Findings::gather().await;
+    if args.json {
+        print_line(&serde_json::to_string_pretty(&findings)?)?;
+    } else {
+        print(&findings.report())?;
+    }
+    let bad = findings
+        .engines
+        .iter()
+        .filter(|engine| !matches!(engine.self_test, SelfTest::Right { .. }));
+    let bad: Vec<&str> = bad.map(|engine| engine.name.as_str()).collect();
+    if !bad.is_empty() {
+        bail!(
+            "{} did not pass the self-test; update the driver, or use --engine sim",
+            bad.join(", ")
+        );
+    }
     Ok(())
+}
+
+impl Findings {
+    async fn gather() -> Self {
+        let mut engines = Vec::new();
+        for adapter in list_adapters().await {
+            let choice = AdapterChoice {
+                name: Some(adapter.name.clone()),
+                ..AdapterChoice::default()
+            };
+            let result = match WgpuEngine::new(choice).await {
+                Ok(mut engine) => self_test(&mut engine).await,
+                Err(error) => Err(error),
+            };
+            engines.push(Tested::new(&adapter, result));
+        }
+        let mut simulator = SimEngine::new(Kernels::Fast);
+        let result = self_test(&mut simulator).await;
+        engines.push(Tested::new(gpu::engine::Engine::adapter(&simulator), result));
+        let (desktop, embed) = (cfg!(feature = "desktop"), cfg!(feature = "embed"));
+        let cache = HubOptions::from_env().cache_dir;
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            engines,
+            features: Features {
+                desktop,
+                screen: Source::has_screen(),
+                embed,
+            },
+            ffmpeg: ffmpeg(),
+            models: models(&cache),
+            cache,
+            model_folders: model_folders(),
+        }
+    }
+
+    fn report(&self) -> String {
+        let mut lines = vec![format!("qwglm {}", self.version), String::new(), "engines".to_owned()];
+        if self.engines.len() == 1 {
+            lines.push("  no GPU adapter; on Debian `apt install mesa-vulkan-drivers` brings one in software".to_owned());
+        }
+        lines.extend(self.engines.iter().flat_map(Tested::lines));
+        lines.extend([String::new(), "capture".to_owned()]);
+        let screen = match (&self.features.desktop, self.features.screen) {
+            (false, _) => "no (build with --features desktop)",
+            (true, false) => "no display here",
+            (true, true) => "yes",
+        };
+        lines.push(format!("  screen and windows  {screen}"));
+        lines.push(format!(
+            "  videos              {}",
+            self.ffmpeg.as_deref().unwrap_or("no ffmpeg (on Debian: apt install ffmpeg)")
+        ));
+        lines.extend([String::new(), "models".to_owned()]);
+        if self.models.is_empty() {
+            lines.push("  none".to_owned());
+        }
+        lines.extend(self.models.iter().map(|model| format!("  {:<20}{}", model.name, model.place)));
+        lines.push(format!("  {:<20}{}", "cache of the hub", shown(&self.cache)));
+        lines.push(format!(
+            "  {:<20}{}",
+            "also looked for in",
+            self.model_folders.iter().map(|f| shown(f)).collect::<Vec<_>>().join(", ")
+        ));
+        lines.join("\n") + "\n"
+    }
+}
+
+impl Tested {
+    fn new(adapter: &Adapter, result: gpu::Result<Answer>) -> Self {
+        let ms = |answer: Answer| answer.took.as_millis() as u64;
+        let self_test = match result {
+            Ok(answer) if answer.is_right() => SelfTest::Right {
+                error: answer.error,
+                ms: ms(answer),
+            },
+            Ok(answer) => SelfTest::Wrong {
+                error: answer.error,
+                ms: ms(answer),
+            },
+            Err(error) => SelfTest::Failed {
+                message: error.to_string(),
+            },
+        };
+        let Adapter {
+            name,
+            driver,
+            backend,
+            software,
+            shader_f16,
+            subgroups,
+            ..
+        } = adapter.clone();
+        let Adapter {
+            max_binding_bytes,
+            max_buffer_bytes,
+            max_invocations,
+            workgroup_memory_bytes,
+            ..
+        } = *adapter;
+        Self {
+            name,
+            driver,
+            backend,
+            software,
+            shader_f16,
+            subgroups,
+            max_binding_bytes,
+            max_buffer_bytes,
+            max_invocations,
+            workgroup_memory_bytes,
+            self_test,
+        }
+    }
+
+    fn lines(&self) -> [String; 4] {
+        let yes = |is: bool| if is { "yes" } else { "no" };
+        let subgroups = self
+            .subgroups
+            .map_or("no".to_owned(), |(least, most)| format!("{least} to {most}"));
+        let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
+        let kind = if self.software { ", on the CPU" } else { "" };
+        let test = match &self.self_test {
+            SelfTest::Right { error, ms } => format!("passed: {error:.1e} from the twins, {ms} ms"),
+            SelfTest::Wrong { error, .. } => format!("FAILED: {error:.1e} from the twins"),
+            SelfTest::Failed { message } => format!("FAILED: {message}"),
+        };
+        [
+            format!("  {} ({}{kind}; {})", self.name, self.backend, self.driver),
+            format!("    f16 {}, subgroups {subgroups}", yes(self.shader_f16)),
+            format!(
+                "    a binding {}, a buffer {}, {} invocations, {} KiB of workgroup memory",
+                mebibytes(self.max_binding_bytes),
+                mebibytes(self.max_buffer_bytes),
+                self.max_invocations,
+                self.workgroup_memory_bytes >> 10
+            ),
+            format!("    self-test {test}"),
+        ]
+    }
+}
+
+fn ffmpeg() -> Option<String> {
+    let output = Command::new("ffmpeg")
+        .arg("-version")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().next().filter(|_| output.status.success()).map(str::to_owned)
+}
+
+/// Models inside the program, in the folders for them, and in the hub's cache.
+fn models(cache: &Path) -> Vec<FoundModel> {
+    let inside = embedded_models().map(|(name, files)| {
+        let size_bytes: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
+        FoundModel {
+            name: name.to_owned(),
+            place: format!("inside the program, {:.1} MB", size_bytes as f64 / 1e6),
+        }
+    });
+    let mut models: Vec<FoundModel> = inside.collect();
+    for folder in model_folders() {
+        for path in folders_in(&folder)
+            .into_iter()
+            .filter(|path| path.join("config.json").is_file())
+        {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            models.push(FoundModel {
+                name,
+                place: shown(&path),
+            });
+        }
+    }
+    for path in folders_in(cache) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(id) = name.strip_prefix("models--") {
+            models.push(FoundModel {
+                name: id.replacen("--", "/", 1),
+                place: shown(&path),
+            });
+        }
+    }
+    models
+}
+
+fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hubs_cache_and_folders_of_models_are_listed() {
+        let cache = tempfile::tempdir().unwrap();
+        for name in ["models--Qwen--Qwen3-VL-2B-Instruct", "datasets--a--b"] {
+            std::fs::create_dir(cache.path().join(name)).unwrap();
+        }
+        let names: Vec<String> = models(cache.path()).into_iter().map(|model| model.name).collect();
+        assert!(names.contains(&"Qwen/Qwen3-VL-2B-Instruct".to_owned()), "{names:?}");
+        assert!(!names.iter().any(|name| name.contains("datasets")), "{names:?}");
+    }
+
+    #[test]
+    fn a_wrong_engine_is_told() {
+        let simulator = SimEngine::new(Kernels::Fast);
+        let wrong = Answer {
+            error: 0.5,
+            took: std::time::Duration::ZERO,
+        };
+        let tested = Tested::new(gpu::engine::Engine::adapter(&simulator), Ok(wrong));
+        assert!(tested.lines().join("\n").contains("FAILED: 5.0e-1"));
+    }
 }

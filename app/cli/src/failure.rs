@@ -1,4 +1,5 @@
-//! How the program ends: exit codes and the words for an error. 0 done, 1 failed, 2 bad usage or configuration.
+//! How the program ends: exit codes and the words for an error. 0 done, 1 failed, 2 bad usage or configuration, 130 cut off
+//! by Ctrl-C.
 
 use std::fmt;
 use std::io;
@@ -15,6 +16,18 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// Ctrl-C ended the program at once: exit code 130, as shells have it.
+#[derive(Clone, Copy, Debug)]
+pub struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
 /// An error that is the command line's fault.
 pub fn usage(message: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Usage(message.into()))
@@ -26,7 +39,11 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         let config = cause.downcast_ref::<pipeline::error::Error>();
         cause.is::<Usage>() || matches!(config, Some(pipeline::error::Error::Config { .. }))
     });
-    if is_usage { 2 } else { 1 }
+    match is_usage {
+        _ if error.is::<Interrupted>() => 130,
+        true => 2,
+        false => 1,
+    }
 }
 
 /// Whether whoever read our output has gone (`qwglm … | head`): no failure of ours.

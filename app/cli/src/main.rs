@@ -13,6 +13,7 @@ mod play;
 mod progress;
 mod run;
 mod sections;
+mod self_test;
 mod setup;
 mod source;
 

@@ -9,7 +9,7 @@ use crate::args::NarrateArgs;
 use crate::embedded::Recording;
 use crate::failure::usage;
 use crate::graph_text::GraphText;
-use crate::play::{self, TAP, json_from_packet, play, tap_texts};
+use crate::play::{self, json_from_packet, play, tap_texts};
 use crate::print_line;
 use crate::source::Source;
 
@@ -27,9 +27,10 @@ const HOPS: [&str; 4] = ["vision.", "chat.", "tokens.encode", "llm.generate"];
 pub async fn narrate(args: NarrateArgs) -> Result<()> {
     // The recording stays unpacked until the run is over.
     let (source, _recording) = source(&args)?;
-    let text = play::unless_interrupted(text(&args, source)).await?;
+    let mut text = play::unless_interrupted(text(&args, source)).await?;
+    let tap = tap_texts(&mut text);
     let json = args.json;
-    let summary = play(&text, args.trace.as_deref(), |packet| match json_from_packet(packet) {
+    let summary = play(&text, &tap, args.trace.as_deref(), |packet| match json_from_packet(packet) {
         Some(object) if json => print_line(&object.to_string()),
         _ => Ok(()),
     })
@@ -129,7 +130,5 @@ fn set_sinks(text: &mut GraphText, args: &NarrateArgs) -> Result<()> {
             );
         }
     }
-    debug_assert!(text.stage(TAP).is_none());
-    tap_texts(text);
     Ok(())
 }

@@ -11,11 +11,9 @@ use pipeline::packet::{Body, Event, Packet};
 use pipeline::runtime::{Report, Run, RunHandle, RunOptions};
 use pipeline::time::Timestamp;
 
+use crate::failure::Interrupted;
 use crate::graph_text::GraphText;
 use crate::setup::{self, Ready};
-
-/// The name of the stage by which the program hears what the graph says.
-pub const TAP: &str = "program";
 
 /// How long an answer that is under way may take to end after Ctrl-C, before it is cancelled.
 const GRACE: Duration = Duration::from_secs(4);
@@ -34,38 +32,44 @@ pub struct Summary {
     pub adapters: String,
 }
 
-/// Adds a stage that hands all texts of the graph to the program.
-pub fn tap_texts(text: &mut GraphText) {
+/// Adds a stage that hands all texts of the graph to the program; gives its name.
+pub fn tap_texts(text: &mut GraphText) -> String {
+    let taken: Vec<String> = text.stages().into_iter().map(|(name, _)| name).collect();
+    let mut name = "program".to_owned();
+    while taken.contains(&name) {
+        name.push('_');
+    }
     let texts = text.stages_of(&["tokens.decode"]);
     if !texts.is_empty() {
         let input = toml_edit::Array::from_iter(texts);
         text.put_stage(
-            TAP,
+            &name,
             [("type", "sink.channel".into()), ("input", toml_edit::Value::Array(input))],
         );
     }
+    name
 }
 
-/// Sets a text up and plays it to its end, or until Ctrl-C. `hear` gets each packet of the stage [`TAP`].
+/// Sets a text up and plays it to its end, or until Ctrl-C. `hear` gets each packet of the stage `tap`: see
+/// [`tap_texts`].
 ///
 /// Errors: those of the set-up; the first failure of a stage, after the others ended; a trace that cannot be written.
-pub async fn play(text: &GraphText, trace_file: Option<&Path>, hear: impl FnMut(&Packet) -> Result<()>) -> Result<Summary> {
+pub async fn play(
+    text: &GraphText,
+    tap: &str,
+    trace_file: Option<&Path>,
+    hear: impl FnMut(&Packet) -> Result<()>,
+) -> Result<Summary> {
     let mut ready = unless_interrupted(setup::set_up(text, trace_file.is_some())).await?;
-    let tap = ready.channels.remove(TAP);
+    let tap = ready.channels.remove(tap);
     play_ready(ready, tap, trace_file, hear).await
 }
 
-/// What `set_up` gives; ends the program at Ctrl-C: nothing is under way that could be lost.
-pub async fn unless_interrupted<T>(set_up: impl Future<Output = T>) -> T {
-    let interrupted = async {
-        // Without a handler the default one ends the program as well.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    match select(std::pin::pin!(set_up), std::pin::pin!(interrupted)).await {
-        Either::Left((value, _)) => value,
-        Either::Right(_) => std::process::exit(130),
+/// What `work` gives, or [`Interrupted`] at Ctrl-C: for work whose half is worth nothing.
+pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    match select(std::pin::pin!(work), std::pin::pin!(interrupt())).await {
+        Either::Left((result, _)) => result,
+        Either::Right(_) => Err(Interrupted.into()),
     }
 }
 
@@ -99,7 +103,6 @@ async fn play_ready(
     // Its stages hold the engines; those end with the last of them.
     drop(registry);
     let started = clock.now();
-    let interrupts = tokio::spawn(stop_at_interrupt(run.handle().clone()));
     let (events, handle) = (run.events(), run.handle().clone());
     let numbers = hear_events(events);
     let words = async {
@@ -121,8 +124,13 @@ async fn play_ready(
         }
         (heard, narrations, first_word)
     };
-    let (result, (new_tokens, decode_s), (heard, narrations, first_word)) = futures::join!(run.join(), numbers, words);
-    interrupts.abort();
+    let interrupted = stop_at_interrupt(handle.clone());
+    let all = futures::future::join3(run.join(), numbers, words);
+    let (result, (new_tokens, decode_s), (heard, narrations, first_word)) =
+        match select(std::pin::pin!(all), std::pin::pin!(interrupted)).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right((interrupted, _)) => return Err(interrupted.into()),
+        };
     if let Some(path) = trace_file {
         std::fs::write(path, trace.to_json()).with_context(|| format!("the trace {} cannot be written", path.display()))?;
     }
@@ -175,17 +183,18 @@ async fn hear_events(events: Events) -> (f64, f64) {
     (new_tokens, decode_s)
 }
 
-/// Ends the run at the first Ctrl-C (or a request to terminate), what is under way included unless that takes long; ends the
-/// program at the second.
-async fn stop_at_interrupt(handle: RunHandle) {
+/// Ends the run at the first Ctrl-C (or request to terminate), together with what is under way unless that takes long.
+/// Gives [`Interrupted`] at the second.
+async fn stop_at_interrupt(handle: RunHandle) -> Interrupted {
     interrupt().await;
     eprintln!("stopping; again to end at once");
     handle.stop();
-    if let Either::Right(_) = select(std::pin::pin!(interrupt()), std::pin::pin!(tokio::time::sleep(GRACE))).await {
+    let grace = std::pin::pin!(tokio::time::sleep(GRACE));
+    if let Either::Right(_) = select(std::pin::pin!(interrupt()), grace).await {
         handle.next_turn();
         interrupt().await;
     }
-    std::process::exit(130);
+    Interrupted
 }
 
 #[cfg(unix)]

@@ -19,8 +19,8 @@ pub async fn run(args: RunArgs) -> Result<()> {
             }
         }
     }
-    tap_texts(&mut text);
-    let summary = play(&text, args.trace.as_deref(), |packet| match json_from_packet(packet) {
+    let tap = tap_texts(&mut text);
+    let summary = play(&text, &tap, args.trace.as_deref(), |packet| match json_from_packet(packet) {
         Some(object) if args.json => print_line(&object.to_string()),
         _ => Ok(()),
     })

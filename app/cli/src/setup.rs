@@ -51,9 +51,14 @@ fn registry(env: &Arc<Env>) -> Registry {
     let mut registry = Registry::new();
     stages::register(&mut registry, env);
     let base = env.base.clone();
-    registry.model_check(move |_, table| match ModelSection::read(table) {
-        Ok(section) => models::find(&section.source, &base).err().into_iter().collect(),
-        Err(faults) => faults,
+    registry.model_check(move |_, table| {
+        let mut faults = ModelSection::read(table).err().unwrap_or_default();
+        let source = table
+            .get("source")
+            .and_then(toml::Value::as_str)
+            .filter(|source| !source.trim().is_empty());
+        faults.extend(source.and_then(|source| models::find(source, &base).err()));
+        faults
     });
     registry.engine_check(|_, table| EngineSection::read(table).err().unwrap_or_default());
     registry

@@ -1,0 +1,111 @@
+//! `qwglm run` and `qwglm graph` on the files in `configs/`, and what may be changed in them.
+
+use super::*;
+
+fn configs() -> Vec<PathBuf> {
+    let files = std::fs::read_dir(CONFIGS).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = files
+        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 3, "{files:?}");
+    files
+}
+
+#[test]
+fn every_configuration_runs_on_the_simulator() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in configs() {
+        let path = path.display().to_string();
+        // Small pictures and a tiny model: what is proven is that everything is wired.
+        let model = format!("model.eyes.source={TINY}");
+        let args = [
+            "run",
+            &path,
+            "--engine-type",
+            "sim",
+            "--json",
+            "--set",
+            &model,
+            "--set",
+            "encode.max_pixels=16384",
+            "--trace",
+            "t.json",
+        ];
+        let lines = qwglm(folder.path(), &args).expect(0).json_lines();
+        assert!(lines.len() > 1 && lines[0]["text"].is_string(), "{path}: {lines:?}");
+        assert_eq!(lines.last().unwrap()["type"], "summary", "{path}");
+    }
+}
+
+#[test]
+fn every_configuration_is_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in configs() {
+        let path = path.display().to_string();
+        let mermaid = qwglm(folder.path(), &["graph", &path]).expect(0).stdout;
+        assert!(
+            mermaid.starts_with("flowchart LR\n") && mermaid.contains("vision.encode"),
+            "{mermaid}"
+        );
+        qwglm(folder.path(), &["graph", &path, "-o", "g.svg"]).expect(0);
+        assert!(
+            std::fs::read_to_string(folder.path().join("g.svg"))
+                .unwrap()
+                .starts_with("<svg ")
+        );
+        qwglm(folder.path(), &["graph", &path, "-o", "g.mmd"]).expect(0);
+        assert_eq!(std::fs::read_to_string(folder.path().join("g.mmd")).unwrap(), mermaid);
+    }
+    let path = configs()[0].display().to_string();
+    qwglm(folder.path(), &["graph", &path, "-o", "g.gif"])
+        .expect(2)
+        .says(&["neither .svg nor .mmd"]);
+}
+
+#[test]
+fn what_a_configuration_reads_starts_from_its_folder_and_what_it_writes_from_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("deep");
+    std::fs::create_dir(&deep).unwrap();
+    picture(&deep, "a.png", 0);
+    let text = std::fs::read_to_string(Path::new(CONFIGS).join("describe.toml")).unwrap();
+    std::fs::write(deep.join("mine.toml"), text).unwrap();
+    let model = format!("model.eyes.source={TINY}");
+    let args = [
+        "run",
+        "deep/mine.toml",
+        "--engine-type",
+        "sim",
+        "--set",
+        &model,
+        "--set",
+        "files.path=a.png",
+        "--set",
+        "lines.path=out.tsv",
+    ];
+    qwglm(folder.path(), &args).expect(0).says(&["1 frame, 1 narration"]);
+    assert!(
+        std::fs::read_to_string(folder.path().join("out.tsv"))
+            .unwrap()
+            .starts_with("a\t")
+    );
+}
+
+#[test]
+fn an_adapter_that_is_not_there_is_an_error_with_a_way_on() {
+    let folder = tempfile::tempdir().unwrap();
+    picture(folder.path(), "a.png", 0);
+    let config = Path::new(CONFIGS).join("describe.toml").display().to_string();
+    let args = [
+        "run",
+        &config,
+        "--engine-type",
+        "wgpu",
+        "--set",
+        "engine.main.adapter=no such adapter",
+    ];
+    qwglm(folder.path(), &args)
+        .expect(1)
+        .says(&["no GPU adapter was found", "sim"]);
+}
