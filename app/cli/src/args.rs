@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Looks at a screen and says what is on it; nothing leaves the machine.
 #[derive(Debug, Parser)]
-#[command(name = "qwglm", version, max_term_width = 110, after_help = AFTER)]
+#[command(name = "qwglm", version, max_term_width = 100, after_help = AFTER)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -17,7 +17,7 @@ pub struct Cli {
 
 const AFTER: &str = "\
 Start here:
-  qwglm narrate                       narrate the screen, or a sample recording where there is none
+  qwglm narrate                       narrate the screen, or a sample recording if there is none
   qwglm ask shot.png \"What failed?\"   one answer
   qwglm doctor                        what this machine has
 
@@ -49,9 +49,10 @@ SOURCE is one of
   clip.mp4              a video, read by an installed ffmpeg
   screen                the screen (programs built with feature `desktop`)
   window:TITLE          a window whose title or application has TITLE in it
-Without SOURCE: the screen if there is one, else the sample recording that travels with the program.
-Frames that show nothing new are passed over. Recorded sources are narrated whole; --live plays them at their
-own pace and passes over what there is no time for, as a screen is.
+Without SOURCE: the screen if there is one, else the sample recording inside the program.
+
+Frames that show nothing new are passed over. Recorded sources are narrated whole; --live
+plays them at their own pace and passes over what there is no time for, as with a screen.
 
 Examples:
   qwglm narrate
@@ -69,7 +70,7 @@ Examples:
   qwglm ask shot.png \"Read the first line.\" --model ./my-qwen3-vl --quant 4";
 
 const RUN: &str = "\
-Relative paths in a configuration that are read start from the configuration's folder, those that are written from
+Relative paths that a configuration reads start from its own folder, those that it writes from
 the current one.
 
 Examples:

@@ -309,13 +309,42 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_engine_is_told() {
+    fn the_report_says_what_is_right_wrong_and_missing() {
         let simulator = SimEngine::new(Kernels::Fast);
-        let wrong = Answer {
-            error: 0.5,
-            took: std::time::Duration::ZERO,
+        let adapter = gpu::engine::Engine::adapter(&simulator);
+        let answer = |error| Answer {
+            error,
+            took: std::time::Duration::from_millis(3),
         };
-        let tested = Tested::new(gpu::engine::Engine::adapter(&simulator), Ok(wrong));
-        assert!(tested.lines().join("\n").contains("FAILED: 5.0e-1"));
+        let lost = gpu::Error::DeviceLost {
+            message: "reset".to_owned(),
+        };
+        let findings = Findings {
+            version: "0.0.0",
+            engines: [Ok(answer(1e-7)), Ok(answer(0.5)), Err(lost)]
+                .map(|result| Tested::new(adapter, result))
+                .into(),
+            features: Features {
+                desktop: false,
+                screen: false,
+                embed: false,
+            },
+            ffmpeg: None,
+            models: Vec::new(),
+            cache: "hub".into(),
+            model_folders: vec!["models".into()],
+        };
+        let report = findings.report();
+        let words = [
+            "self-test passed: 1.0e-7 from the twins, 3 ms",
+            "self-test FAILED: 5.0e-1 from the twins",
+            "self-test FAILED: the device was lost: reset",
+            "apt install ffmpeg",
+            "--features desktop",
+            "  none\n",
+        ];
+        for word in words {
+            assert!(report.contains(word), "{word} is not in\n{report}");
+        }
     }
 }

@@ -11,8 +11,4 @@ fn the_simulator_is_there_and_right() {
     let simulator = engines.iter().find(|engine| engine["backend"] == "sim").unwrap();
     assert_eq!(simulator["self_test"]["result"], "right", "{json}");
     assert_eq!(found["features"]["embed"], cfg!(feature = "embed"));
-    let words = qwglm(folder.path(), &["doctor"]).expect(0).stdout;
-    for word in ["engines", "self-test passed", "capture", "models"] {
-        assert!(words.contains(word), "{words}");
-    }
 }

@@ -134,6 +134,7 @@ fn a_model_that_cannot_be_loaded_is_named() {
     std::fs::write(model.join("model.safetensors"), &weights[..weights.len() / 2]).unwrap();
     let args = ["narrate", "a.png", "--engine", "sim", "--model", "model"];
     qwglm(folder.path(), &args).expect(1).says(&["model.safetensors"]);
+    std::fs::write(model.join("model.safetensors"), &weights).unwrap();
     std::fs::write(
         model.join("config.json"),
         r#"{"architectures": ["LlamaForCausalLM"], "model_type": "llama"}"#,
