@@ -1,4 +1,5 @@
 //! System tests: public APIs only.
 
 mod generation;
+mod goldens;
 mod kernels;

@@ -13,8 +13,17 @@ use std::path::Path;
 
 pub use table::{Row, print};
 
+/// What a comparison covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Both engines, every precision.
+    All,
+    /// The simulator in f32: enough to see that a folder is not what the reference wrote.
+    SimF32,
+}
+
 /// The rows of one folder; what cannot be compared is a failed row.
-pub fn compare(folder: &Path) -> Vec<Row> {
+pub fn compare(folder: &Path, scope: Scope) -> Vec<Row> {
     let name = folder
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
@@ -22,7 +31,7 @@ pub fn compare(folder: &Path) -> Vec<Row> {
     let rows = if folder.join("tokens.json").exists() || folder.join("chat.json").exists() {
         qwen_text::compare(folder, &name)
     } else if folder.join("media.safetensors").exists() {
-        qwen3_vl::compare(folder, &name)
+        qwen3_vl::compare(folder, &name, scope)
     } else {
         Err(anyhow::anyhow!(
             "is no golden folder that this program knows (qwen3-vl-s*, qwen-text-s*)"

@@ -19,6 +19,7 @@ use stages::tokens::bpe::Bpe;
 use stages::tokens::media::{Medium as PromptMedium, expand};
 use stages::tokens::rendered::Rendered;
 
+use super::Scope;
 use super::dequantised;
 use super::folder::{Tensors, json};
 use super::forward::{self, Inputs, Outputs};
@@ -96,7 +97,12 @@ struct Case {
 }
 
 /// All rows of a folder.
-pub fn compare(folder: &Path, name: &str) -> Result<Vec<Row>> {
+pub fn compare(folder: &Path, name: &str, scope: Scope) -> Result<Vec<Row>> {
+    let precisions = if scope == Scope::All {
+        &PRECISIONS[..]
+    } else {
+        &PRECISIONS[..1]
+    };
     let meta = json(&folder.join("meta.json"))?;
     let video = |key: &str| {
         meta["video"][key]
@@ -131,28 +137,43 @@ pub fn compare(folder: &Path, name: &str) -> Result<Vec<Row>> {
         Ok(made) => rows.extend(made),
         Err(error) => {
             let failed = |p: &Precision, case| Row::failed(name, engine, p.name, case, format!("{error:#}"));
-            rows.extend(PRECISIONS.iter().flat_map(|p| CASES.iter().map(move |case| failed(p, case))));
+            rows.extend(precisions.iter().flat_map(|p| CASES.iter().map(move |case| failed(p, case))));
         }
     };
-    add("sim", run(sim_engine(Kernels::Fast), folder, name, "sim", &cases, &media));
-    add(
-        "wgpu",
-        wgpu_engine().and_then(|engine| run(engine, folder, name, "wgpu", &cases, &media)),
-    );
+    let set = Set {
+        folder,
+        name,
+        precisions,
+        cases: &cases,
+        media: &media,
+    };
+    add("sim", run(sim_engine(Kernels::Fast), "sim", &set));
+    if scope == Scope::All {
+        add("wgpu", wgpu_engine().and_then(|engine| run(engine, "wgpu", &set)));
+    }
     Ok(rows)
 }
 
+/// What every engine is compared on.
+struct Set<'a> {
+    folder: &'a Path,
+    name: &'a str,
+    precisions: &'a [Precision],
+    cases: &'a [Case],
+    media: &'a BTreeMap<String, Medium>,
+}
+
 /// Every case in every precision on one engine.
-fn run<E: Engine>(
-    mut engine: E,
-    folder: &Path,
-    name: &str,
-    label: &str,
-    cases: &[Case],
-    media: &BTreeMap<String, Medium>,
-) -> Result<Vec<Row>> {
+fn run<E: Engine>(mut engine: E, label: &str, set: &Set<'_>) -> Result<Vec<Row>> {
+    let Set {
+        folder,
+        name,
+        cases,
+        media,
+        ..
+    } = *set;
     let mut rows = Vec::new();
-    for precision in PRECISIONS {
+    for precision in set.precisions {
         let source = Arc::new(Folder::open(folder)?);
         let mut runner = runner(&mut engine, source, precision.quant, precision.kv_f16)?;
         let mut oracle = match precision.quant {
