@@ -21,7 +21,7 @@ const HELP: &str = "\
 usage: cargo xtask <command>
 
   demo            set up what is missing, then narrate the bundled screen recording in the terminal
-                  (arguments after it go to `qwglm narrate`)
+                  (or, with arguments, whatever `qwglm narrate` makes of them)
   test            set up what is missing, then everything that must hold: check, all tests on a real or
                   software GPU, goldens, the wasm build
   check           what holds on each commit: fmt, clippy, house rules, unit tests, docs, wasm check

@@ -30,6 +30,16 @@ pub fn cargo(args: &str) -> Command {
     command
 }
 
+/// Where a release build puts `program`: beside xtask's own profile, whatever the target directory is.
+///
+/// Errors: xtask does not lie in a target directory.
+pub fn released(program: &str) -> Result<PathBuf> {
+    let xtask = std::env::current_exe().context("cannot find xtask's own file")?;
+    let target = xtask.ancestors().nth(2).context("xtask lies in no target directory")?;
+    let file = format!("{program}{}", std::env::consts::EXE_SUFFIX);
+    Ok(target.join("release").join(file))
+}
+
 /// Runs one step to its end, its output passed through.
 ///
 /// Prints a heading before and the time after, both on stderr. Errors: it cannot start, or it failed.

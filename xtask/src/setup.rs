@@ -14,9 +14,10 @@ use crate::vulkan;
 /// How much the command that asks needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// To narrate: a GPU, real or in software. Without one the simulator narrates, so this never fails.
+    /// To narrate: the driver of the GPU, if there is a GPU. Else the simulator narrates, sooner than a GPU played in
+    /// software would, so this never fails.
     Narrate,
-    /// To pass the tests: a GPU, `rustfmt` and `clippy`, and `ffmpeg` for the tests that read a video.
+    /// To pass the tests: a GPU, real or in software; `rustfmt` and `clippy`; `ffmpeg` for the tests that read a video.
     Everything,
 }
 
@@ -28,24 +29,21 @@ pub fn run(need: Need) -> Result<()> {
         components()?;
     }
     let packages = missing_packages(need);
-    let is_vulkan_missing = cfg!(target_os = "linux") && vulkan::missing().any();
-    let installed = packages.is_empty() || apt_install(&packages)?;
-    if !is_vulkan_missing || installed {
+    if packages.is_empty() || apt_install(&packages)? {
         return Ok(());
     }
     match need {
-        Need::Narrate => eprintln!("set-up: going on without a Vulkan driver: the simulator narrates, more slowly"),
-        Need::Everything => {
-            bail!("the tests need a Vulkan driver, real or in software; see the line above")
-        }
+        Need::Narrate => eprintln!("set-up: going on without the GPU's driver"),
+        Need::Everything => bail!("the tests need what the line above installs"),
     }
     Ok(())
 }
 
-/// Debian's names of what `need` lacks here; empty on systems that bring their graphics (Metal, DX12).
+/// Debian's names of what `need` lacks here. Other systems than Linux bring their graphics (Metal, DX12).
 fn missing_packages(need: Need) -> Vec<&'static str> {
     let mut packages = Vec::new();
-    if cfg!(target_os = "linux") {
+    let is_driver_needed = need == Need::Everything || vulkan::has_device();
+    if cfg!(target_os = "linux") && is_driver_needed {
         let missing = vulkan::missing();
         packages.extend(missing.loader.then_some("libvulkan1"));
         packages.extend(missing.driver.then_some("mesa-vulkan-drivers"));

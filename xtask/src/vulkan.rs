@@ -13,12 +13,6 @@ pub struct Missing {
     pub driver: bool,
 }
 
-impl Missing {
-    pub fn any(self) -> bool {
-        self.loader || self.driver
-    }
-}
-
 /// Looks at this machine.
 pub fn missing() -> Missing {
     Missing {
@@ -34,7 +28,8 @@ fn has_driver(manifests: &[String], has_device: bool) -> bool {
     manifests.iter().any(is_software) || (has_device && !manifests.is_empty())
 }
 
-fn has_device() -> bool {
+/// Whether there is a GPU: a node that a driver of Linux made for one.
+pub fn has_device() -> bool {
     let entries = std::fs::read_dir("/dev/dri").into_iter().flatten().flatten();
     let is_render_node = |name: std::ffi::OsString| name.to_string_lossy().starts_with("renderD");
     entries.map(|entry| entry.file_name()).any(is_render_node) || Path::new("/dev/nvidiactl").exists()
