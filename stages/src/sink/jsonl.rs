@@ -21,14 +21,15 @@ pub struct JsonlConfig {
 
 /// Writes JSON lines.
 pub struct Jsonl {
-    lines: Lines,
+    path: Option<PathBuf>,
 }
 
 impl Stage for Jsonl {
-    async fn run(mut self, ctx: Context) -> Result<(), StageError> {
+    async fn run(self, ctx: Context) -> Result<(), StageError> {
+        let mut lines = Lines::open(self.path.as_deref())?;
         while let Some(packet) = ctx.recv().await {
             if let Some(text) = finished(packet) {
-                self.lines.write(&line(&text)?)?;
+                lines.write(&line(&text)?)?;
             }
         }
         Ok(())
@@ -52,11 +53,7 @@ fn line(text: &Text) -> Result<String, serde_json::Error> {
 }
 
 pub(super) fn register(registry: &mut Registry) {
-    let build = |config: JsonlConfig, _: &BuildContext<'_>| {
-        Ok(Jsonl {
-            lines: Lines::open(config.path.as_deref())?,
-        })
-    };
+    let build = |config: JsonlConfig, _: &BuildContext<'_>| Ok(Jsonl { path: config.path });
     let factory = Factory::new(build)
         .input("text", &[PacketKind::Text])
         .writes(|config| written(&config.path));

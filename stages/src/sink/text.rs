@@ -20,11 +20,12 @@ pub struct TextConfig {
 
 /// Writes words.
 pub struct TextSink {
-    lines: Lines,
+    path: Option<PathBuf>,
 }
 
 impl Stage for TextSink {
-    async fn run(mut self, ctx: Context) -> Result<(), StageError> {
+    async fn run(self, ctx: Context) -> Result<(), StageError> {
+        let mut lines = Lines::open(self.path.as_deref())?;
         // An answer that was cancelled leaves its line open.
         let mut open_turn = None;
         while let Some(packet) = ctx.recv().await {
@@ -42,21 +43,17 @@ impl Stage for TextSink {
                 out.push('\n');
                 open_turn = None;
             }
-            self.lines.write(&out)?;
+            lines.write(&out)?;
         }
         if open_turn.is_some() {
-            self.lines.write("\n")?;
+            lines.write("\n")?;
         }
         Ok(())
     }
 }
 
 pub(super) fn register(registry: &mut Registry) {
-    let build = |config: TextConfig, _: &BuildContext<'_>| {
-        Ok(TextSink {
-            lines: Lines::open(config.path.as_deref())?,
-        })
-    };
+    let build = |config: TextConfig, _: &BuildContext<'_>| Ok(TextSink { path: config.path });
     let factory = Factory::new(build)
         .input("text", &[PacketKind::Text])
         .writes(|config| written(&config.path));

@@ -20,14 +20,15 @@ pub struct TsvConfig {
 
 /// Writes tab-separated lines.
 pub struct Tsv {
-    lines: Lines,
+    path: Option<PathBuf>,
 }
 
 impl Stage for Tsv {
-    async fn run(mut self, ctx: Context) -> Result<(), StageError> {
+    async fn run(self, ctx: Context) -> Result<(), StageError> {
+        let mut lines = Lines::open(self.path.as_deref())?;
         while let Some(packet) = ctx.recv().await {
             if let Some(text) = finished(packet) {
-                self.lines.write(&line(&text))?;
+                lines.write(&line(&text))?;
             }
         }
         Ok(())
@@ -40,11 +41,7 @@ fn line(text: &Text) -> String {
 }
 
 pub(super) fn register(registry: &mut Registry) {
-    let build = |config: TsvConfig, _: &BuildContext<'_>| {
-        Ok(Tsv {
-            lines: Lines::open(config.path.as_deref())?,
-        })
-    };
+    let build = |config: TsvConfig, _: &BuildContext<'_>| Ok(Tsv { path: config.path });
     let factory = Factory::new(build)
         .input("text", &[PacketKind::Text])
         .writes(|config| written(&config.path));

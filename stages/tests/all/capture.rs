@@ -243,3 +243,34 @@ async fn without_the_feature_the_screen_says_how_to_get_it() {
     let failure = failure(ended);
     assert!(failure.contains("desktop"), "{failure}");
 }
+
+#[cfg(feature = "desktop")]
+#[tokio::test]
+async fn a_screen_is_captured_where_there_is_one() {
+    if std::env::var_os("DISPLAY").is_none() {
+        println!("SKIPPED: no display (xvfb-run gives one)");
+        let (_, ended) = run(Path::new("."), &format!("[stage.source]\ntype = \"capture.screen\"\n{OUT}")).await;
+        assert!(failure(ended).contains("cannot be captured"));
+        return;
+    }
+    let env = Arc::new(Env::default());
+    let mut registry = Registry::new();
+    stages::register(&mut registry, &env);
+    let graph = Graph::from_toml(
+        &format!("[stage.source]\ntype = \"capture.screen\"\nfps = 50\n{OUT}"),
+        &registry,
+    )
+    .unwrap();
+    let channel = env.open_channel("out", 1);
+    let run = Run::start(&graph, &registry, RunOptions::default()).unwrap();
+    for index in 0..3 {
+        let Body::Frame(frame) = channel.recv().await.unwrap().body else {
+            panic!("no frame")
+        };
+        assert_eq!(frame.about.index, index);
+        assert_eq!(frame.rgb.len(), frame.width as usize * frame.height as usize * 3);
+    }
+    run.handle().stop();
+    while channel.recv().await.is_ok() {}
+    run.join().await.unwrap();
+}

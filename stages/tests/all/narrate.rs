@@ -262,3 +262,24 @@ async fn a_new_turn_cuts_an_answer_off() {
     let is_end = |body: &Body| matches!(body, Body::Text(text) if text.finished.is_some());
     assert!(!late.iter().any(|packet| is_end(&packet.body)));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_cannot_be_written_fails_the_run_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    write_frames(folder.path(), &[10]);
+    let env = Arc::new(env(folder.path()).await);
+    let mut registry = Registry::new();
+    stages::register(&mut registry, &env);
+    let path = folder.path().join("missing").join("n.jsonl");
+    let sink = format!("[stage.a]\ntype = \"sink.jsonl\"\npath = {path:?}\ninput = \"words\"\n");
+    let stages = narrator("", "input = \"encode\"") + &sink;
+    let graph = Graph::from_toml(&format!("{HEAD}{stages}{WORDS}"), &registry).unwrap();
+    let channel = env.open_channel("out", 4);
+    let run = Run::start(&graph, &registry, RunOptions::default()).unwrap();
+    while channel.recv().await.is_ok() {}
+    let failure = pipeline::error::chain(&run.join().await.unwrap_err());
+    assert!(
+        failure.contains("stage a") && failure.contains("n.jsonl") && failure.contains("cannot be written"),
+        "{failure}"
+    );
+}
