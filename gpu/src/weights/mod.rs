@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub(crate) mod fixture;
 pub mod loader;
 mod names;
+pub mod pack;
 pub mod quant;
 pub mod safetensors;
 pub mod source;
