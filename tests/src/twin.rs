@@ -13,24 +13,37 @@ use gpu::weights::{Format, Weight, WeightPart, quant};
 
 use crate::close::relative_rms;
 
-/// An engine on a real adapter with checks in its shaders, or `None` (and `SKIPPED`) where there is none.
+/// Engines on a real adapter with checks in their shaders: one as the program has it and, where that adapter draws on the
+/// CPU and so gets kernels of its own, one that plans as for a GPU. None (and `SKIPPED`) without an adapter.
 ///
 /// # Panics
 /// Without an adapter if `REQUIRE_GPU` is 1.
-pub fn gpu_engine() -> Option<WgpuEngine> {
-    let choice = AdapterChoice {
-        checked: true,
-        ..AdapterChoice::default()
+pub fn gpu_engines() -> Vec<WgpuEngine> {
+    let open = |as_hardware| {
+        block_on(WgpuEngine::new(AdapterChoice {
+            checked: true,
+            as_hardware,
+            ..AdapterChoice::default()
+        }))
     };
-    match block_on(WgpuEngine::new(choice)) {
-        Ok(engine) => Some(engine),
+    match open(false) {
+        Ok(engine) if engine.adapter().software => [Some(engine), open(true).ok()].into_iter().flatten().collect(),
+        Ok(engine) => vec![engine],
         Err(error) => {
             let required = std::env::var("REQUIRE_GPU").is_ok_and(|value| value == "1");
             assert!(!required, "REQUIRE_GPU is set: {error}");
             println!("SKIPPED: {error}");
-            None
+            Vec::new()
         }
     }
+}
+
+/// The first of [`gpu_engines`].
+///
+/// # Panics
+/// As that.
+pub fn gpu_engine() -> Option<WgpuEngine> {
+    gpu_engines().into_iter().next()
 }
 
 /// Numbers that are the same on every machine.

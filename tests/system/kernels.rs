@@ -1,7 +1,7 @@
 //! Every kernel against its twin: `WgpuEngine` plays the same recording as the simulator's plain twins, over random and
 //! awkward shapes. Seeds are fixed.
 
-use gpu::engine::{NO_THOUGHT, State};
+use gpu::engine::{Engine, NO_THOUGHT, State};
 use gpu::recording::{GeluForm, KvLayer, Op, RawDType, Sample};
 use gpu::sampler::SamplingWords;
 use gpu::tensor::DType;
@@ -9,20 +9,21 @@ use gpu::weights::{Format, quant};
 use half::{bf16, f16};
 use sim::{Kernels, SimEngine};
 use tests::close;
-use tests::twin::{Build, Numbers, compare, gpu_engine};
+use tests::twin::{Build, Numbers, compare, gpu_engines};
 
 const FORMATS: [Format; 4] = [Format::F32, Format::F16, Format::Q8, Format::Q4];
 
 /// Holds each case to the twin, and reports all that fail.
 fn hold<C: std::fmt::Debug>(tolerance: f32, cases: impl IntoIterator<Item = C>, build: impl Fn(&C, &mut Build<'_>)) {
-    let Some(mut engine) = gpu_engine() else {
-        return;
-    };
     let mut twin = SimEngine::new(Kernels::Plain);
+    let cases: Vec<C> = cases.into_iter().collect();
     let mut faults = Vec::new();
-    for case in cases {
-        if let Err(fault) = compare(&mut engine, &mut twin, tolerance, |b| build(&case, b)) {
-            faults.push(format!("{case:?}: {fault}"));
+    for mut engine in gpu_engines() {
+        let software = engine.adapter().software;
+        for case in &cases {
+            if let Err(fault) = compare(&mut engine, &mut twin, tolerance, |b| build(case, b)) {
+                faults.push(format!("{case:?}, software {software}: {fault}"));
+            }
         }
     }
     assert!(faults.is_empty(), "{} cases differ:\n{}", faults.len(), faults.join("\n"));
@@ -574,31 +575,28 @@ fn sample_matches_its_twin() {
             cases.push(SampleCase { v, words, state });
         }
     }
-    let Some(mut engine) = gpu_engine() else {
-        return;
-    };
     let mut twin = SimEngine::new(Kernels::Plain);
     let mut faults = Vec::new();
-    for case in &cases {
-        let build = |b: &mut Build<'_>| build_sample(case, b);
-        let found = tests::twin::outputs(&mut engine, build);
-        let expected = tests::twin::outputs(&mut twin, build);
-        match (found, expected) {
-            (Ok(mut found), Ok(mut expected)) => {
-                // The ring holds a float's bits: taken apart before the words are compared.
-                let ring = (take_logprob(&mut found, case), take_logprob(&mut expected, case));
-                if found != expected || (ring.0 - ring.1).abs() > close::LOG_PROBABILITY * (1.0 + ring.1.abs()) {
-                    faults.push(format!(
-                        "{case:?}: {ring:?}, state {:?} for {:?}",
-                        found.get("state"),
-                        expected.get("state")
-                    ));
-                }
-            }
-            (found, expected) => faults.push(format!("{case:?}: {:?}, {:?}", found.err(), expected.err())),
-        }
+    for mut engine in gpu_engines() {
+        faults.extend(cases.iter().filter_map(|case| sample_fault(&mut engine, &mut twin, case)));
     }
     assert!(faults.is_empty(), "{} cases differ:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// What differs, if anything: words at all, the log-probability by more than its tolerance.
+fn sample_fault(engine: &mut dyn Engine, twin: &mut dyn Engine, case: &SampleCase) -> Option<String> {
+    let build = |b: &mut Build<'_>| build_sample(case, b);
+    match (tests::twin::outputs(engine, build), tests::twin::outputs(twin, build)) {
+        (Ok(mut found), Ok(mut expected)) => {
+            // The ring holds a float's bits: taken out before the words are compared.
+            let (a, b) = (take_logprob(&mut found, case), take_logprob(&mut expected, case));
+            let close = (a - b).abs() <= close::LOG_PROBABILITY * (1.0 + b.abs());
+            let (found_state, expected_state) = (found.get("state"), expected.get("state"));
+            (found != expected || !close)
+                .then(|| format!("{case:?}: log-probability {a} for {b}, state {found_state:?} for {expected_state:?}"))
+        }
+        (found, expected) => Some(format!("{case:?}: {:?}, {:?}", found.err(), expected.err())),
+    }
 }
 
 const RING: usize = 5;

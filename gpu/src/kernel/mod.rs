@@ -3,6 +3,7 @@
 
 pub mod add;
 pub mod attention;
+pub mod attention_direct;
 pub mod attn_decode;
 pub mod embed;
 pub mod gather_mix;
@@ -12,6 +13,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod masked_add;
 pub mod matmul;
+pub mod matmul_direct;
 pub mod matvec;
 pub mod overlay;
 pub mod patchify;

@@ -8,6 +8,7 @@ use crate::engine::Adapter;
 use crate::error::{Error, Result};
 use crate::kernel::add::Add;
 use crate::kernel::attention::{Attention, Heads, Keys};
+use crate::kernel::attention_direct::{self, AttentionDirect};
 use crate::kernel::attn_decode::AttnDecode;
 use crate::kernel::embed::Embed;
 use crate::kernel::gather_mix::GatherMix;
@@ -17,6 +18,7 @@ use crate::kernel::layer_norm::LayerNorm;
 use crate::kernel::linear::{Linear, WeightRows};
 use crate::kernel::masked_add::MaskedAdd;
 use crate::kernel::matmul::Matmul;
+use crate::kernel::matmul_direct::MatmulDirect;
 use crate::kernel::matvec::{MAX_T, Matvec};
 use crate::kernel::overlay::Overlay;
 use crate::kernel::patchify::Patchify;
@@ -80,8 +82,8 @@ struct Tuning {
     lanes: u32,
     /// Lanes that share a row; a power of two.
     row: u32,
-    /// Lanes of a tile of `matmul` over outputs and over rows.
-    tile: (u32, u32),
+    /// Lanes of a tile of `matmul` over outputs and over rows; `None` on CPUs, where tiles in workgroup memory do not pay.
+    tile: Option<(u32, u32)>,
     /// Lanes that share a head when decoding.
     decode: u32,
     /// Lanes that walk the vocabulary.
@@ -95,7 +97,7 @@ impl Tuning {
             Self {
                 lanes: 64,
                 row: 8,
-                tile: (8, 8),
+                tile: None,
                 decode: 32,
                 sample: 256,
             }
@@ -103,7 +105,7 @@ impl Tuning {
             Self {
                 lanes: 256,
                 row: 128,
-                tile: (16, 16),
+                tile: Some((16, 16)),
                 decode: 128,
                 sample: 256,
             }
@@ -267,9 +269,11 @@ impl Lowering<'_> {
             if t <= MAX_T {
                 let workgroup = self.tuning.row;
                 self.push(Matvec { linear, workgroup })?;
-            } else {
-                let (tx, ty) = self.tuning.tile;
+            } else if let Some((tx, ty)) = self.tuning.tile {
                 self.push(Matmul { linear, tx, ty })?;
+            } else {
+                let workgroup = self.tuning.row;
+                self.push(MatmulDirect { linear, workgroup })?;
             }
         }
         Ok(())
@@ -453,6 +457,10 @@ impl Lowering<'_> {
         if heads.t == 1 {
             let workgroup = self.tuning.decode.max((heads.e as u32 / 4).next_power_of_two());
             return self.push(AttnDecode { heads, workgroup });
+        }
+        if self.tuning.tile.is_none() && heads.e <= attention_direct::MAX_E {
+            let rows = attention_direct::rows(&heads);
+            return self.push(AttentionDirect { heads, rows });
         }
         self.push(Attention { heads })
     }

@@ -10,6 +10,8 @@ pub struct AdapterChoice {
     pub name: Option<String>,
     /// Bounds checks in shaders; slower, for tests.
     pub checked: bool,
+    /// Plans as for a GPU even on an adapter that draws on the CPU; for tests of those kernels.
+    pub as_hardware: bool,
 }
 
 /// What kernels cannot do without.
@@ -82,7 +84,8 @@ pub async fn open(choice: &AdapterChoice) -> Result<(Adapter, ::wgpu::Device, ::
             },
         });
     };
-    let described = describe(adapter);
+    let mut described = describe(adapter);
+    described.software &= !choice.as_hardware;
     check_minimum(&described)?;
     let descriptor = ::wgpu::DeviceDescriptor {
         label: Some("qwglm"),
