@@ -208,3 +208,27 @@ fn values_that_are_not_finite_are_named_with_their_place() {
         assert!(error.to_string().contains(words), "{error}");
     }
 }
+
+#[test]
+fn pocket_vl_is_whole_and_fits_ten_mebibytes() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/pocket-vl");
+    let folder = crate::weights::source::Folder::open(path).expect("is in the tree");
+    let checkpoint = block_on(Checkpoint::open(Arc::new(folder))).expect("opens");
+    let names: BTreeSet<&str> = checkpoint
+        .tensors()
+        .keys()
+        .filter(|name| !name.ends_with("_scale"))
+        .map(|name| name.strip_suffix("_packed").unwrap_or(name))
+        .collect();
+    let n_values: usize = names
+        .iter()
+        .map(|name| block_on(checkpoint.read_f32(name)).expect("is finite").len())
+        .sum();
+    assert_eq!(n_values, 14_645_760);
+    let sizes = std::fs::read_dir(path)
+        .expect("lists")
+        .flatten()
+        .map(|file| file.metadata().expect("size").len());
+    let total: u64 = sizes.sum();
+    assert!(total <= 10 << 20, "{total} bytes");
+}
