@@ -460,7 +460,7 @@ fn state(request: &GenerateRequest, first: usize, n: usize, next_position: u32) 
 fn media_rows(request: &GenerateRequest, first: usize, end: usize) -> Vec<MediaRows<'_>> {
     let rows = |(at, features): &'_ (usize, crate::protocol::FeatureHandle)| {
         let (start, stop) = ((*at).max(first), (*at + features.tensors.n_tokens).min(end));
-        (start < stop).then(|| (start, stop))
+        (start < stop).then_some((start, stop))
     };
     request
         .media

@@ -111,11 +111,10 @@ impl<E: Engine> GpuActor<E> {
     async fn run(mut self, inbox: Receiver<GpuRequest>) {
         let mut open = true;
         while open || self.has_work() || !self.closing.is_empty() {
-            if !self.has_work() {
-                match self.wait(&inbox).await {
-                    Some(request) => self.accept(request).await,
-                    None => {}
-                }
+            if !self.has_work()
+                && let Some(request) = self.wait(&inbox).await
+            {
+                self.accept(request).await;
             }
             while let Ok(request) = inbox.try_recv() {
                 self.accept(request).await;

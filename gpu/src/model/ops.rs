@@ -192,7 +192,7 @@ pub fn take_last(rec: &mut Recording, x: Buffer, state: Buffer, y: Buffer) -> Re
 /// `[T, H, E]` as `[T, H·E]`.
 fn flat(rec: &mut Recording, x: Buffer) -> Result<Buffer> {
     let (rows, n) = (rec.shape(x).0[0], rec.shape(x).n());
-    rec.view(x, [rows, if rows == 0 { 0 } else { n / rows }])
+    rec.view(x, [rows, n.checked_div(rows).unwrap_or(0)])
 }
 
 fn same(op: &'static str, operand: &'static str, found: &Shape, expected: &Shape) -> Result<()> {

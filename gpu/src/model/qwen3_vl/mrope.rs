@@ -76,7 +76,7 @@ pub fn text_map(config: &TextConfig) -> Vec<u32> {
         2 if k < 3 * columns => 2,
         _ => 0,
     };
-    (0..config.head_dim / 2).map(|k| axis(k) << 16 | k as u32).collect()
+    (0..config.head_dim / 2).map(|k| (axis(k) << 16) | k as u32).collect()
 }
 
 /// `10000^(−2k / (d/2))`, k < d/4, for heads of size d.
@@ -88,7 +88,7 @@ pub fn vision_frequencies(config: &VisionConfig) -> Vec<f64> {
 /// The first half of the pairs turns with the row, the second with the column.
 pub fn vision_map(config: &VisionConfig) -> Vec<u32> {
     let quarter = config.head_dim() / 4;
-    (0..2 * quarter).map(|j| ((j / quarter) << 16 | j % quarter) as u32).collect()
+    (0..2 * quarter).map(|j| (((j / quarter) << 16) | (j % quarter)) as u32).collect()
 }
 
 #[cfg(test)]
