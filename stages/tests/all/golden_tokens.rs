@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use safetensors::SafeTensors;
 use serde_json::Value as Json;
 use stages::tokens::bpe::{Bpe, StreamDecoder};
-use stages::tokens::chat_template::{ChatOptions, ChatTemplate, Edition};
+use stages::tokens::chat_template::{ChatOptions, ChatTemplate, Edition, TemplateFiles};
 use stages::tokens::media::{Medium, expand};
 use stages::tokens::rendered::Rendered;
 
@@ -223,4 +223,33 @@ fn media_that_do_not_fit_the_prompt_are_errors() {
         Err(Error::MediaKind { index: 0, .. })
     ));
     assert!(matches!(check("stray <|video_pad|>", &[]), Err(Error::MediaCount { .. })));
+}
+
+#[test]
+fn the_pocket_models_own_template_makes_its_prompt() {
+    let folder = common::root().join("models/pocket-vl");
+    let jinja = String::from_utf8(common::bytes(folder.join("chat_template.jinja"))).unwrap();
+    let files = TemplateFiles {
+        jinja: Some(&jinja),
+        ..TemplateFiles::default()
+    };
+    let template = ChatTemplate::from_files(files, Edition::Instruct).unwrap();
+    assert_eq!(template.origin(), "chat_template.jinja");
+    let bpe = Bpe::from_json(&common::bytes(folder.join("tokenizer.json"))).unwrap();
+    let parts = serde_json::json!([{"type": "image"}, {"type": "video"}, {"type": "text", "text": "Describe the screen."}]);
+    let messages = [serde_json::json!({"role": "user", "content": parts})];
+    let rendered = template
+        .render(&messages, &ChatOptions::default(), bpe.added_token_starts())
+        .unwrap();
+    let expected = "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>\
+        <|vision_start|><|video_pad|><|vision_end|>Describe the screen.<|im_end|>\n<|im_start|>assistant\n";
+    assert_eq!(rendered.text(), expected);
+    let media = [Medium::Image { n_tokens: 3 }, Medium::Video { pairs: vec![(0.25, 2)] }];
+    let expanded = expand(&rendered, &media, &bpe).unwrap();
+    let text = bpe.text_from_ids(&expanded.ids, false);
+    assert_eq!(text.matches("<|image_pad|>").count(), 3);
+    assert!(
+        text.contains("<0.2 seconds><|vision_start|><|video_pad|><|video_pad|><|vision_end|>Describe"),
+        "{text}"
+    );
 }
