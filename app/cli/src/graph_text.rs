@@ -26,7 +26,11 @@ pub struct GraphText {
 impl GraphText {
     /// One of the program's own. Its paths start from the working directory.
     pub fn bundled(name: &str, text: &str) -> Self {
-        Self::new(name.to_owned(), PathBuf::new(), text.to_owned())
+        Self::new(
+            format!("these flags, on the program's own {name}"),
+            PathBuf::new(),
+            text.to_owned(),
+        )
     }
 
     /// Errors: the file cannot be read.

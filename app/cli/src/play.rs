@@ -1,5 +1,7 @@
 //! Plays what `setup.rs` made ready: Ctrl-C, warnings, words and counters while it runs, the trace and a summary after it.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -60,9 +62,22 @@ pub async fn play(
     trace_file: Option<&Path>,
     hear: impl FnMut(&Packet) -> Result<()>,
 ) -> Result<Summary> {
+    let trace_failed = || {
+        format!(
+            "the trace {} cannot be written",
+            trace_file.unwrap_or(Path::new("")).display()
+        )
+    };
+    // Found out before the work, not after it.
+    let trace_out = trace_file.map(File::create).transpose().with_context(trace_failed)?;
     let mut ready = unless_interrupted(setup::set_up(text, trace_file.is_some())).await?;
     let tap = ready.channels.remove(tap);
-    play_ready(ready, tap, trace_file, hear).await
+    let trace = ready.trace.clone();
+    let played = play_ready(ready, tap, hear).await;
+    if let Some(mut out) = trace_out {
+        out.write_all(trace.to_json().as_bytes()).with_context(trace_failed)?;
+    }
+    played
 }
 
 /// What `work` gives, or [`Interrupted`] at Ctrl-C: for work whose half is worth nothing.
@@ -73,12 +88,7 @@ pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Res
     }
 }
 
-async fn play_ready(
-    ready: Ready,
-    tap: Option<Receiver<Packet>>,
-    trace_file: Option<&Path>,
-    mut hear: impl FnMut(&Packet) -> Result<()>,
-) -> Result<Summary> {
+async fn play_ready(ready: Ready, tap: Option<Receiver<Packet>>, mut hear: impl FnMut(&Packet) -> Result<()>) -> Result<Summary> {
     let Ready {
         graph,
         registry,
@@ -96,7 +106,7 @@ async fn play_ready(
     drop(channels);
     let options = RunOptions {
         clock,
-        trace: trace.clone(),
+        trace,
         ..RunOptions::default()
     };
     let run = Run::start(&graph, &registry, options)?;
@@ -131,9 +141,6 @@ async fn play_ready(
             Either::Left((ended, _)) => ended,
             Either::Right((interrupted, _)) => return Err(interrupted.into()),
         };
-    if let Some(path) = trace_file {
-        std::fs::write(path, trace.to_json()).with_context(|| format!("the trace {} cannot be written", path.display()))?;
-    }
     let report = result?;
     heard?;
     summary.frames = frames(&graph, &report);

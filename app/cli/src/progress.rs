@@ -10,37 +10,45 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// How often there is a line where there is no bar.
 const EVERY: Duration = Duration::from_secs(3);
+/// What is over before this is not worth a bar.
+const SOON: Duration = Duration::from_millis(400);
+
+const BAR: &str = "{prefix} {bar:24} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} {msg}";
 
 /// Something long of which bytes are counted.
-pub struct Progress {
+struct Progress {
     what: String,
-    bar: Option<ProgressBar>,
+    started: Instant,
     next_line: Instant,
+    is_terminal: bool,
+    bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// Shows nothing before it is told something.
-    pub fn new(what: impl Into<String>) -> Self {
-        let what = what.into();
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(0).with_prefix(what.clone());
-            let style = "{prefix} {bar:30} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} {wide_msg}";
-            // The template is a constant; indicatif's own does as well.
-            ProgressStyle::with_template(style).map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
-        });
+    fn new(what: String) -> Self {
+        let started = Instant::now();
+        let is_terminal = std::io::stderr().is_terminal();
         Self {
             what,
-            bar,
-            next_line: Instant::now() + EVERY,
+            started,
+            next_line: started + EVERY,
+            is_terminal,
+            bar: None,
         }
     }
 
-    pub fn show(&mut self, done_bytes: u64, total_bytes: u64, detail: &str) {
-        if let Some(bar) = &self.bar {
+    fn show(&mut self, done_bytes: u64, total_bytes: u64, detail: &str) {
+        if self.is_terminal && self.started.elapsed() >= SOON {
+            let bar = self.bar.get_or_insert_with(|| {
+                let bar = ProgressBar::new(total_bytes).with_prefix(self.what.clone());
+                // The template is a constant; were it wrong, indicatif's own would do as well.
+                let style = ProgressStyle::with_template(BAR);
+                style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
+            });
             bar.set_length(total_bytes);
             bar.set_position(done_bytes);
             bar.set_message(detail.to_owned());
-        } else if Instant::now() >= self.next_line {
+        } else if !self.is_terminal && Instant::now() >= self.next_line {
             self.next_line = Instant::now() + EVERY;
             let megabytes = |bytes: u64| bytes as f64 / 1e6;
             eprintln!(
@@ -71,24 +79,26 @@ pub async fn shown<P: Shows, T>(what: String, work: impl AsyncFnOnce(Sender<P>) 
 async fn show_all<P: Shows>(what: String, receiver: Receiver<P>) {
     let mut progress = Progress::new(what);
     while let Ok(step) = receiver.recv().await {
-        step.show(&mut progress);
+        let (done_bytes, total_bytes, detail) = step.state();
+        progress.show(done_bytes, total_bytes, &detail);
     }
 }
 
 /// What tells how far something is.
 pub trait Shows {
-    fn show(&self, progress: &mut Progress);
+    /// Bytes done, bytes in all, and what else there is to say.
+    fn state(&self) -> (u64, u64, String);
 }
 
 impl Shows for LoadProgress {
-    fn show(&self, progress: &mut Progress) {
-        progress.show(self.done_bytes, self.total_bytes, "");
+    fn state(&self) -> (u64, u64, String) {
+        (self.done_bytes, self.total_bytes, String::new())
     }
 }
 
 impl Shows for HubProgress {
-    fn show(&self, progress: &mut Progress) {
+    fn state(&self) -> (u64, u64, String) {
         let detail = format!("{} ({} of {} files)", self.file, self.files_done + 1, self.n_files);
-        progress.show(self.done_bytes, self.size_bytes, &detail);
+        (self.done_bytes, self.size_bytes, detail)
     }
 }

@@ -109,3 +109,54 @@ fn an_adapter_that_is_not_there_is_an_error_with_a_way_on() {
         .expect(1)
         .says(&["no GPU adapter was found", "sim"]);
 }
+
+/// Needs the pocket model: the logits of random weights lie too close for two engines to choose alike.
+#[cfg(feature = "embed")]
+#[test]
+fn every_configuration_says_the_same_on_both_engines() {
+    let folder = tempfile::tempdir().unwrap();
+    let frames = folder.path().join("frames");
+    std::fs::create_dir(&frames).unwrap();
+    for name in ["000.png", "015.png", "024.png"] {
+        let recording = Path::new(CONFIGS).join("../tests/data/recording");
+        std::fs::copy(recording.join(name), frames.join(name)).unwrap();
+    }
+    for path in configs() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let path = path.display().to_string();
+        let mut args = vec!["run", &path, "--json", "--set", "encode.max_pixels=32768", "--engine-type"];
+        let frames = format!("screen.path={}", frames.display());
+        let mut on = |engine| {
+            args.push(engine);
+            for (section, change) in [
+                ("[stage.screen]", frames.as_str()),
+                ("[stage.narrator]", "narrator.max_new_tokens=24"),
+                ("[stage.question]", "question.max_new_tokens=24"),
+            ] {
+                if text.contains(section) {
+                    args.extend(["--set", change]);
+                }
+            }
+            let ran = qwglm(folder.path(), &args);
+            args.truncate(6);
+            ran
+        };
+        let [wgpu, sim] = ["wgpu", "sim"].map(&mut on);
+        if wgpu.stderr.contains("no GPU adapter was found") {
+            assert!(std::env::var_os("REQUIRE_GPU").is_none(), "{}", wgpu.stderr);
+            eprintln!("SKIPPED: no GPU adapter");
+            return;
+        }
+        let words = |ran: Ran| {
+            let lines = ran.expect(0).json_lines();
+            lines
+                .iter()
+                .filter(|line| line["type"] == "text")
+                .map(|line| line["text"].clone())
+                .collect::<Vec<_>>()
+        };
+        let (wgpu, sim) = (words(wgpu), words(sim));
+        assert!(!sim.is_empty());
+        assert_eq!(wgpu, sim, "{path}");
+    }
+}
