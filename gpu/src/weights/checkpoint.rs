@@ -364,7 +364,7 @@ pub fn metadata_key(name: &str) -> String {
 fn parse_packing(stated: &str) -> Option<(Format, usize)> {
     let (format, k) = stated.split_once(' ')?;
     let format = [Format::Q4, Format::Q8].into_iter().find(|known| known.name() == format)?;
-    let k = k.parse::<u32>().ok().filter(|&k| k <= 1 << 24)?;
+    let k = k.parse::<u32>().ok().filter(|k| (1..=1 << 24).contains(k))?;
     Some((format, k as usize))
 }
 

@@ -174,6 +174,7 @@ fn packed_matrices_are_read_back() {
     for (stated, scale_shape, words) in [
         ("q5 40", [2, 2], "supported"),
         ("q4", [2, 2], "supported"),
+        ("q4 0", [2, 2], "supported"),
         ("q4 99999999999999999999", [2, 2], "supported"),
         ("q4 4000000000", [2, 2], "supported"),
         ("q4 72", [2, 2], "needs U32 [n, 12]"),

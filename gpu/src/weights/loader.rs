@@ -208,6 +208,9 @@ impl<'a, E: Engine + ?Sized> Loader<'a, E> {
     /// Packs rows `from ..` of a raw matrix into `part`, on the engine.
     async fn pack_part(&mut self, matrix: &RawMatrix<'_>, part: &WeightPart, from: usize) -> Result<()> {
         let row_bytes = (matrix.k * matrix.dtype.size_bytes()) as u64;
+        if row_bytes == 0 {
+            return Ok(());
+        }
         let step = self.rows_a_slice(row_bytes, matrix.format.packed_bytes(1, matrix.k), part.n_rows);
         let format = matrix.format;
         for first in (0..part.n_rows).step_by(step) {

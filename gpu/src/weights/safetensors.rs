@@ -125,11 +125,16 @@ fn check_entry(file: &str, name: &str, entry: &RawEntry, data_start: u64, data_b
             entry.shape.len()
         )));
     }
-    let bits = entry
+    let times = |bits: u64, extent: u64| bits.checked_mul(extent);
+    let bits_of_one = dtype.bitsize() as u64;
+    let bits = entry.shape.iter().try_fold(bits_of_one, |bits, &extent| times(bits, extent));
+    // An extent of 0 hides what the others come to, and a reader multiplies some of them.
+    let rest_fits = entry
         .shape
         .iter()
-        .try_fold(dtype.bitsize() as u64, |bits, &extent| bits.checked_mul(extent));
-    if bits.is_none_or(|bits| bits % 8 != 0 || bits / 8 != end - begin) {
+        .try_fold(bits_of_one, |bits, &extent| times(bits, extent.max(1)))
+        .is_some();
+    if !rest_fits || bits.is_none_or(|bits| bits % 8 != 0 || bits / 8 != end - begin) {
         return Err(fail(format!(
             "has {} bytes, which is not the size of {} {:?}",
             end - begin,

@@ -106,6 +106,11 @@ fn every_fault_has_its_words() {
             file(&one("F32", "[4294967296,4294967296,4]", "[0,4]"), 4),
             "not the size of",
         ),
+        (
+            "overflow behind a zero",
+            file(&one("F32", "[0,4294967296,4294967296]", "[0,0]"), 0),
+            "not the size of",
+        ),
         ("half a byte", file(&one("F4", "[1]", "[0,0]"), 0), "not the size of F4 [1]"),
         (
             "nine extents",
