@@ -6,14 +6,14 @@ use crate::args::GraphArgs;
 use crate::failure::usage;
 use crate::graph_text::GraphText;
 use crate::print;
-use crate::setup::registry_for_checks;
+use crate::setup::{Models, registry_for_checks};
 
 /// Writes the picture.
 ///
 /// Errors: the configuration's faults; a file that is no picture or cannot be written.
 pub fn graph(args: &GraphArgs) -> Result<()> {
     let text = GraphText::from_args(&args.config)?;
-    let graph = text.check(&registry_for_checks(&text.base))?;
+    let graph = text.check(&registry_for_checks(&text.base, Models::Named))?;
     let Some(path) = &args.output else {
         return print(&graph.to_mermaid());
     };

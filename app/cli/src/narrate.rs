@@ -23,7 +23,7 @@ const HOPS: [&str; 4] = ["vision.", "chat.", "tokens.encode", "llm.generate"];
 
 /// Narrates; says on standard error how it went.
 ///
-/// Errors: bad usage, and those of [`play`].
+/// Errors: bad usage, and those of [`play()`].
 pub async fn narrate(args: NarrateArgs) -> Result<()> {
     // The recording stays unpacked until the run is over.
     let (source, _recording) = source(&args)?;

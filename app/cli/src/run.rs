@@ -9,7 +9,7 @@ use crate::print_line;
 
 /// Runs a configuration to its end, or until Ctrl-C; says on standard error how it went.
 ///
-/// Errors: bad usage, and those of [`play`].
+/// Errors: bad usage, and those of [`play()`].
 pub async fn run(args: RunArgs) -> Result<()> {
     let mut text = GraphText::from_args(&args.config)?;
     if args.json {

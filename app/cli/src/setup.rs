@@ -39,25 +39,32 @@ pub struct Ready {
     pub adapters: BTreeMap<String, String>,
 }
 
-/// The types of stage, and how sections of models and engines are checked; enough to check and draw a graph.
-pub fn registry_for_checks(base: &Path) -> Registry {
-    registry(&Arc::new(Env {
-        base: base.to_owned(),
-        ..Env::default()
-    }))
+/// What a check may ask of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Models {
+    /// Models that are named are here, or may be on the hub.
+    Found,
+    /// They may be anywhere: enough to draw a graph.
+    Named,
 }
 
-fn registry(env: &Arc<Env>) -> Registry {
+/// The types of stage, and how sections of models and engines are checked.
+pub fn registry_for_checks(base: &Path, models: Models) -> Registry {
+    let base = base.to_owned();
+    registry(&Arc::new(Env { base, ..Env::default() }), models)
+}
+
+fn registry(env: &Arc<Env>, models: Models) -> Registry {
     let mut registry = Registry::new();
     stages::register(&mut registry, env);
     let base = env.base.clone();
     registry.model_check(move |_, table| {
         let mut faults = ModelSection::read(table).err().unwrap_or_default();
-        let source = table
-            .get("source")
-            .and_then(toml::Value::as_str)
-            .filter(|source| !source.trim().is_empty());
-        faults.extend(source.and_then(|source| models::find(source, &base).err()));
+        if models == Models::Found {
+            let source = table.get("source").and_then(toml::Value::as_str);
+            let source = source.filter(|source| !source.trim().is_empty());
+            faults.extend(source.and_then(|source| models::find(source, &base).err()));
+        }
         faults
     });
     registry.engine_check(|_, table| EngineSection::read(table).err().unwrap_or_default());
@@ -69,7 +76,7 @@ fn registry(env: &Arc<Env>) -> Registry {
 /// Errors: all faults of the text together; no adapter, or one that is too small; a model that cannot be found, downloaded
 /// or loaded.
 pub async fn set_up(text: &GraphText, has_trace: bool) -> Result<Ready> {
-    let graph = text.check(&registry_for_checks(&text.base))?;
+    let graph = text.check(&registry_for_checks(&text.base, Models::Found))?;
     let clock = Clock::new();
     let trace = if has_trace { Trace::on(clock) } else { Trace::off() };
     let mut env = Env {
@@ -96,7 +103,7 @@ pub async fn set_up(text: &GraphText, has_trace: bool) -> Result<Ready> {
         let name = stage.table.get("name").and_then(toml::Value::as_str).unwrap_or(&stage.name);
         channels.insert(name.to_owned(), env.open_channel(name, CHANNEL_SIZE));
     }
-    let registry = registry(&Arc::new(env));
+    let registry = registry(&Arc::new(env), Models::Found);
     Ok(Ready {
         graph,
         registry,
