@@ -3,14 +3,18 @@
 //   q, y [T, H, E]  f32, E % 4 == 0, E <= 128
 //   k, v            as part `keys` has them: [S, K, E], or a cache behind a block table (causal)
 //
-// grid   [ceil(T / 32), H, 1]: a workgroup 32 queries of a head; 8 × 8 lanes, a lane 4 queries × 2 keys of the
-//        scores and 4 queries × every eighth vector of y
+// grid   [ceil(T / 32), H, 1]: a workgroup 32 queries of a head; 64 lanes, a lane 2 queries × 4 keys of the scores and
+//        4 queries × every eighth vector of y
 // parts  keys (dense | cache_f32 | cache_f16)
 // cost   4 T S E H operations; keys and values are read ceil(T / 32) times a head
+//
+// Few and short loops: Mesa's llvmpipe ends an invocation's loops after 65,535 rounds in all, without a word. This is
+// right there up to 10,000 keys.
 // Source: Dao, "FlashAttention-2", arXiv:2307.08691.
 override E4: u32 = 16u; // E / 4, at most 32
 const QUERIES: u32 = 32u;
 const KEYS: u32 = 16u;
+const KEYS4: u32 = 4u;
 override TILE: u32 = KEYS * E4;
 struct Params { t: u32, s: u32, heads: u32, kv_heads: u32, scale: f32, block: u32, pad0: u32, pad1: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -18,7 +22,7 @@ struct Params { t: u32, s: u32, heads: u32, kv_heads: u32, scale: f32, block: u3
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 // Group 1 is declared by part `keys`.
 var<workgroup> tile: array<vec4<f32>, TILE>;   // keys, then values, of the current tile
-var<workgroup> scores: array<f32, 512>;        // [QUERIES, KEYS], then their exponentials
+var<workgroup> scores: array<vec4<f32>, 128>; // [QUERIES, KEYS / 4], then their exponentials
 var<workgroup> shrink: array<f32, QUERIES>;    // what the sums so far are multiplied by
 var<workgroup> total: array<f32, QUERIES>;     // the softmax's denominator, at the end
 
@@ -38,60 +42,75 @@ fn main(
     var sum = 0.0;
     let my_keys = visible(min(first_t + min(lane, QUERIES - 1u), last_t));
 
+    // For the scores: a pair of queries and the first of four keys.
+    let pair = lane / 4u * 2u;
+    let first_key = lane % 4u * 4u;
+    let query_a = (min(first_t + pair, last_t) * params.heads + head) * E4;
+    let query_b = (min(first_t + pair + 1u, last_t) * params.heads + head) * E4;
+
     for (var first_s = 0u; first_s < n_keys; first_s += KEYS) {
         for (var j = lane; j < KEYS * E4; j += 64u) {
             let s = min(first_s + j / E4, n_keys - 1u);
             tile[j] = key4(key_base(s, kv_head) + j % E4);
         }
         workgroupBarrier();
-        for (var r = 0u; r < 4u; r++) {
-            let t = min(first_t + local.y * 4u + r, last_t);
-            let base = (t * params.heads + head) * E4;
-            var a = 0.0;
-            var b = 0.0;
-            for (var i = 0u; i < E4; i++) {
-                let query = q[base + i];
-                a += dot(query, tile[local.x * 2u * E4 + i]);
-                b += dot(query, tile[(local.x * 2u + 1u) * E4 + i]);
-            }
-            let to = (local.y * 4u + r) * KEYS + local.x * 2u;
-            scores[to] = a * params.scale;
-            scores[to + 1u] = b * params.scale;
+        // A column a key: a vector of a query times this is four dot products.
+        var a = vec4<f32>();
+        var b = vec4<f32>();
+        for (var i = 0u; i < E4; i++) {
+            let at = first_key * E4 + i;
+            let keys = mat4x4<f32>(tile[at], tile[at + E4], tile[at + 2u * E4], tile[at + 3u * E4]);
+            a += q[query_a + i] * keys;
+            b += q[query_b + i] * keys;
         }
+        scores[pair * KEYS4 + first_key / 4u] = a * params.scale;
+        scores[(pair + 1u) * KEYS4 + first_key / 4u] = b * params.scale;
         workgroupBarrier();
         for (var j = lane; j < KEYS * E4; j += 64u) {
             let s = min(first_s + j / E4, n_keys - 1u);
             tile[j] = value4(key_base(s, kv_head) + j % E4);
         }
         if lane < QUERIES {
-            var peak = top;
-            for (var s = 0u; s < KEYS; s++) {
-                peak = max(peak, select(-3.0e38, scores[lane * KEYS + s], first_s + s < my_keys));
+            var peaks = vec4<f32>(top);
+            for (var i = 0u; i < KEYS4; i++) {
+                let inside = first_s + 4u * i + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(my_keys);
+                peaks = max(peaks, select(vec4<f32>(-3.0e38), scores[lane * KEYS4 + i], inside));
             }
+            let peak = max(max(peaks.x, peaks.y), max(peaks.z, peaks.w));
             let factor = exp(top - peak);
             sum *= factor;
-            for (var s = 0u; s < KEYS; s++) {
-                let weight = select(0.0, exp(scores[lane * KEYS + s] - peak), first_s + s < my_keys);
-                scores[lane * KEYS + s] = weight;
-                sum += weight;
+            for (var i = 0u; i < KEYS4; i++) {
+                let inside = first_s + 4u * i + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(my_keys);
+                let weights = select(vec4<f32>(), exp(scores[lane * KEYS4 + i] - peak), inside);
+                scores[lane * KEYS4 + i] = weights;
+                sum += dot(weights, vec4<f32>(1.0));
             }
             shrink[lane] = factor;
             total[lane] = sum;
             top = peak;
         }
         workgroupBarrier();
-        for (var r = 0u; r < 4u; r++) {
-            let row = local.y * 4u + r;
-            let factor = shrink[row];
-            for (var c = 0u; c < 4u; c++) {
-                acc[r * 4u + c] *= factor;
-            }
-            for (var s = 0u; s < KEYS; s++) {
-                let weight = scores[row * KEYS + s];
-                for (var c = 0u; c * 8u < E4; c++) {
-                    let i = min(local.x + c * 8u, E4 - 1u);
-                    acc[r * 4u + c] += weight * tile[s * E4 + i];
-                }
+        let row = local.y * 4u;
+        for (var c = 0u; c < 4u; c++) {
+            acc[c] *= shrink[row];
+            acc[4u + c] *= shrink[row + 1u];
+            acc[8u + c] *= shrink[row + 2u];
+            acc[12u + c] *= shrink[row + 3u];
+        }
+        for (var i = 0u; i < KEYS4; i++) {
+            let weights = mat4x4<f32>(
+                scores[row * KEYS4 + i],
+                scores[(row + 1u) * KEYS4 + i],
+                scores[(row + 2u) * KEYS4 + i],
+                scores[(row + 3u) * KEYS4 + i],
+            );
+            for (var c = 0u; c * 8u < E4; c++) {
+                let at = 4u * i * E4 + min(local.x + c * 8u, E4 - 1u);
+                let values = mat4x4<f32>(tile[at], tile[at + E4], tile[at + 2u * E4], tile[at + 3u * E4]);
+                acc[c] += values * weights[0];
+                acc[4u + c] += values * weights[1];
+                acc[8u + c] += values * weights[2];
+                acc[12u + c] += values * weights[3];
             }
         }
         workgroupBarrier();

@@ -42,28 +42,31 @@ fn main(
     let first_n = group.x * TX * 4u;
     var acc: array<vec4<f32>, 4>; // rows t, columns n
     for (var k = 0u; k < params.k; k += KT) {
-        // Both tiles are stored with k outermost, so that the inner loop reads whole vectors.
-        for (var j = lane; j < TY * KT; j += TX * TY) {
-            let row = j / (KT / 4u);
+        // Both tiles are stored with k outermost, so that the inner loop reads whole vectors: a lane turns 4 × 4 values.
+        for (var j = lane; j < TY * (KT / 4u); j += TX * TY) {
             let depth4 = j % (KT / 4u);
-            let t = first_t + row;
-            let value = select(vec4<f32>(), input4(min(t, params.t - 1u), k / 4u + depth4), t < params.t);
-            let to = depth4 * 4u * TY + row / 4u;
-            x_tile[to][row % 4u] = value.x;
-            x_tile[to + TY][row % 4u] = value.y;
-            x_tile[to + 2u * TY][row % 4u] = value.z;
-            x_tile[to + 3u * TY][row % 4u] = value.w;
+            let row4 = j / (KT / 4u);
+            let rows = first_t + row4 * 4u + vec4<u32>(0u, 1u, 2u, 3u);
+            let at = min(rows, vec4<u32>(params.t - 1u));
+            let i = k / 4u + depth4;
+            let turned = transpose(mat4x4<f32>(input4(at.x, i), input4(at.y, i), input4(at.z, i), input4(at.w, i)));
+            let first = depth4 * 4u * TY + row4;
+            x_tile[first] = turned[0];
+            x_tile[first + TY] = turned[1];
+            x_tile[first + 2u * TY] = turned[2];
+            x_tile[first + 3u * TY] = turned[3];
         }
-        for (var j = lane; j < TX * KT; j += TX * TY) {
-            let row = j / (KT / 4u);
+        for (var j = lane; j < TX * (KT / 4u); j += TX * TY) {
             let depth4 = j % (KT / 4u);
-            let n = min(first_n + row, params.n_rows - 1u);
-            let value = weight4(n * params.row4 + k / 4u + depth4);
-            let to = depth4 * 4u * TX + row / 4u;
-            w_tile[to][row % 4u] = value.x;
-            w_tile[to + TX][row % 4u] = value.y;
-            w_tile[to + 2u * TX][row % 4u] = value.z;
-            w_tile[to + 3u * TX][row % 4u] = value.w;
+            let row4 = j / (KT / 4u);
+            let rows = first_n + row4 * 4u + vec4<u32>(0u, 1u, 2u, 3u);
+            let at = min(rows, vec4<u32>(params.n_rows - 1u)) * params.row4 + k / 4u + depth4;
+            let turned = transpose(mat4x4<f32>(weight4(at.x), weight4(at.y), weight4(at.z), weight4(at.w)));
+            let first = depth4 * 4u * TX + row4;
+            w_tile[first] = turned[0];
+            w_tile[first + TX] = turned[1];
+            w_tile[first + 2u * TX] = turned[2];
+            w_tile[first + 3u * TX] = turned[3];
         }
         workgroupBarrier();
         for (var i = 0u; i < KT; i++) {

@@ -13,15 +13,15 @@ use gpu::weights::{Format, Weight, WeightPart, quant};
 
 use crate::close::relative_rms;
 
-/// Engines on a real adapter with checks in their shaders: one as the program has it and, where that adapter draws on the
+/// Engines on a real adapter, with checks in their shaders if `checked`: one as the program has it and, where that adapter draws on the
 /// CPU and so gets kernels of its own, one that plans as for a GPU. None (and `SKIPPED`) without an adapter.
 ///
 /// # Panics
 /// Without an adapter if `REQUIRE_GPU` is 1.
-pub fn gpu_engines() -> Vec<WgpuEngine> {
+pub fn gpu_engines(checked: bool) -> Vec<WgpuEngine> {
     let open = |as_hardware| {
         block_on(WgpuEngine::new(AdapterChoice {
-            checked: true,
+            checked,
             as_hardware,
             ..AdapterChoice::default()
         }))
@@ -43,7 +43,7 @@ pub fn gpu_engines() -> Vec<WgpuEngine> {
 /// # Panics
 /// As that.
 pub fn gpu_engine() -> Option<WgpuEngine> {
-    gpu_engines().into_iter().next()
+    gpu_engines(true).into_iter().next()
 }
 
 /// Numbers that are the same on every machine.

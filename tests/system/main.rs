@@ -1,5 +1,6 @@
 //! System tests: public APIs only.
 
+mod engine;
 mod generation;
 mod goldens;
 mod kernels;

@@ -273,7 +273,8 @@ fn an_adapter_that_is_too_small_is_told_by_how_much() {
         bias: None,
         y,
     });
-    let limits: [(&str, fn(&mut Adapter)); 4] = [
+    type Shrink = fn(&mut Adapter);
+    let limits: [(&str, Shrink); 4] = [
         ("storage binding size", |adapter| adapter.max_binding_bytes = 100_000),
         ("buffer size", |adapter| adapter.max_buffer_bytes = 100_000),
         ("invocations a workgroup", |adapter| adapter.max_invocations = 64),

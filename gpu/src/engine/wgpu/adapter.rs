@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 pub struct AdapterChoice {
     /// A piece of the adapter's name, in any case. `None`: the environment's `WGPU_ADAPTER_NAME`, else the fastest kind.
     pub name: Option<String>,
-    /// Bounds checks in shaders; slower, for tests.
+    /// Bounds checks in shaders; slower, for tests. On llvmpipe attention over more than about 1000 keys is wrong with
+    /// them: checked loops stay loops, and it ends those after 65,535 rounds.
     pub checked: bool,
     /// Plans as for a GPU even on an adapter that draws on the CPU; for tests of those kernels.
     pub as_hardware: bool,

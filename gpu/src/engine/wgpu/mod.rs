@@ -75,6 +75,22 @@ impl WgpuEngine {
         self.device.destroy();
     }
 
+    /// What went wrong since the last call, if anything did.
+    ///
+    /// Errors: `DeviceLost`, `OutOfMemory`, `Engine`.
+    fn alive(&self, what: &'static str) -> Result<()> {
+        // A loss is only said to those who ask. In a browser this does nothing, and nothing is needed.
+        let asked = self.device.poll(::wgpu::PollType::Poll);
+        self.faults.check(what, "", 0)?;
+        match asked {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::Engine {
+                what,
+                message: error.to_string(),
+            }),
+        }
+    }
+
     fn tensor(&self, what: &'static str, id: TensorId) -> Result<&Tensor> {
         self.tensors.get(&id).ok_or_else(|| Error::Engine {
             what,
@@ -114,7 +130,7 @@ impl Engine for WgpuEngine {
     }
 
     fn create(&mut self, name: &str, size_bytes: u64) -> Result<TensorId> {
-        self.faults.check("create", "", 0)?;
+        self.alive("create")?;
         let size_bytes = size_bytes.max(1).next_multiple_of(4);
         let padded = padded_bytes(size_bytes);
         if padded > self.adapter.max_buffer_bytes {
@@ -142,7 +158,7 @@ impl Engine for WgpuEngine {
     }
 
     fn write(&mut self, tensor: TensorId, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.faults.check("write", "", 0)?;
+        self.alive("write")?;
         let buffer = self.range("write", tensor, offset, bytes.len() as u64)?.buffer.clone();
         let mut at = offset;
         for piece in bytes.chunks(WRITE_BYTES) {
@@ -158,7 +174,7 @@ impl Engine for WgpuEngine {
     }
 
     fn copy(&mut self, from: TensorId, from_offset: u64, to: TensorId, to_offset: u64, size_bytes: u64) -> Result<()> {
-        self.faults.check("copy", "", 0)?;
+        self.alive("copy")?;
         let source = self.range("copy", from, from_offset, size_bytes)?;
         let target = self.range("copy", to, to_offset, size_bytes)?;
         if size_bytes == 0 {
@@ -185,7 +201,7 @@ impl Engine for WgpuEngine {
     }
 
     fn read(&mut self, tensor: TensorId, offset: u64, size_bytes: u64) -> ReadFuture {
-        let checked = self.faults.check("read", "", 0);
+        let checked = self.alive("read");
         match checked.and_then(|()| self.range("read", tensor, offset, size_bytes)) {
             Err(error) => Box::pin(async { Err(error) }),
             Ok(_) if size_bytes == 0 => Box::pin(async { Ok(Vec::new()) }),
@@ -194,7 +210,7 @@ impl Engine for WgpuEngine {
     }
 
     fn prepare(&mut self, recording: Recording) -> Result<PreparedId> {
-        self.faults.check("prepare", "", 0)?;
+        self.alive("prepare")?;
         let plan = lower(&recording, &self.adapter)?;
         let tensors = &self.tensors;
         let prepared = Prepared::new(
@@ -226,7 +242,7 @@ impl Engine for WgpuEngine {
     }
 
     fn play_slice(&mut self, prepared: PreparedId, slice: usize) -> Result<()> {
-        self.faults.check("play", "", 0)?;
+        self.alive("play")?;
         let prepared = self.prepared("play", prepared)?;
         let steps = prepared.steps(slice)?;
         let mut encoder = self.device.create_command_encoder(&::wgpu::CommandEncoderDescriptor {

@@ -53,9 +53,13 @@ impl Reader {
         self.poller.wait_for(submission);
         #[cfg(target_arch = "wasm32")]
         drop(submission);
-        let (faults, idle) = (self.faults.clone(), self.idle.clone());
+        let (device, faults, idle) = (self.device.clone(), self.faults.clone(), self.idle.clone());
         Box::pin(async move {
-            let failed = |message: String| faults.cause("read", message);
+            let failed = |message: String| {
+                // Whether the device is lost is only said to those who ask; any error of that is the one below.
+                let _ = device.poll(::wgpu::PollType::Poll);
+                faults.cause("read", message)
+            };
             match mapped.await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return Err(failed(error.to_string())),
