@@ -97,14 +97,9 @@ fn an_adapter_that_is_not_there_is_an_error_with_a_way_on() {
     let folder = tempfile::tempdir().unwrap();
     picture(folder.path(), "a.png", 0);
     let config = Path::new(CONFIGS).join("describe.toml").display().to_string();
-    let args = [
-        "run",
-        &config,
-        "--engine-type",
-        "wgpu",
-        "--set",
-        "engine.main.adapter=no such adapter",
-    ];
+    let model = format!("model.eyes.source={TINY}");
+    let adapter = "engine.main.adapter=no such adapter";
+    let args = ["run", &config, "--engine-type", "wgpu", "--set", adapter, "--set", &model];
     qwglm(folder.path(), &args)
         .expect(1)
         .says(&["no GPU adapter was found", "sim"]);
