@@ -3,14 +3,16 @@
 
 use gpu::engine::wgpu::WgpuEngine;
 use gpu::engine::{Engine, NO_THOUGHT, State};
-use gpu::recording::{GeluForm, KvLayer, Op, RawDType, Sample};
-use gpu::sampler::SamplingWords;
+use gpu::recording::{GeluForm, Op, RawDType};
 use gpu::tensor::DType;
 use gpu::weights::{Format, quant};
 use half::{bf16, f16};
 use sim::{Kernels, SimEngine};
 use tests::close;
 use tests::twin::{Build, Numbers, compare, gpu_engines};
+
+mod attention;
+mod sample;
 
 const FORMATS: [Format; 4] = [Format::F32, Format::F16, Format::Q8, Format::Q4];
 
@@ -38,6 +40,23 @@ fn hold_on<C: std::fmt::Debug>(
         }
     }
     assert!(faults.is_empty(), "{} cases differ:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// A sequence of `kv_len` tokens that is fed `n_tokens` more.
+fn state(kv_len: usize, n_tokens: usize) -> State {
+    State {
+        kv_len: kv_len as u32,
+        n_tokens: n_tokens as u32,
+        position: 11,
+        done: 0,
+        step: 2,
+        max_steps: 100,
+        seed: [7, 9],
+        last_id: 0,
+        think_left: NO_THOUGHT,
+        think_end: 1,
+        pad: 0,
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -269,184 +288,6 @@ fn rope_matches_its_twin() {
 }
 
 #[test]
-fn attention_matches_its_twin() {
-    let shapes = [
-        (1, 1, 1, 1, 4),
-        (1, 33, 4, 2, 32),
-        (5, 9, 2, 1, 64),
-        (33, 33, 3, 3, 72),
-        (40, 100, 4, 4, 128),
-        (70, 17, 2, 2, 16),
-        (3, 0, 2, 1, 32),
-        (0, 4, 2, 1, 32),
-        (97, 130, 2, 2, 72),
-        (257, 257, 1, 1, 64),
-    ];
-    hold(close::ATTENTION, shapes, |&(t, s, h, kv, e), b| {
-        let mut numbers = Numbers::new((t + s * 3 + e) as u64);
-        let spread: Vec<f32> = numbers.values(t * h * e).iter().map(|v| v * 4.0).collect();
-        let q = b.floats(&spread, [t, h, e]);
-        let k = b.floats(&numbers.values(s * kv * e), [s, kv, e]);
-        let v = b.floats(&numbers.values(s * kv * e), [s, kv, e]);
-        let y = b.rec.temp([t, h, e]);
-        b.rec.ops.push(Op::Attention {
-            q,
-            k,
-            v,
-            scale: (e as f32).sqrt().recip(),
-            y,
-        });
-        b.out("y", y);
-    });
-}
-
-/// Mesa's llvmpipe ends an invocation's loops after 65,535 rounds in all, without a word: long rows have to stay below.
-/// Without checks in the shaders, as the program has them: checked loops are not unrolled and count more rounds.
-#[test]
-fn long_contexts_and_long_rows_are_walked_to_their_end() {
-    hold_on(
-        gpu_engines(false),
-        close::ATTENTION,
-        [(6, 9000, 128), (6, 9000, 64), (1, 20_000, 128)],
-        |&(t, s, e), b| {
-            let mut numbers = Numbers::new((t + s + e) as u64);
-            let q = b.floats(&numbers.values(t * e), [t, 1, e]);
-            let k = b.floats(&numbers.values(s * e), [s, 1, e]);
-            let v = b.floats(&numbers.values(s * e), [s, 1, e]);
-            let y = b.rec.temp([t, 1, e]);
-            b.rec.ops.push(Op::Attention { q, k, v, scale: 0.1, y });
-            b.out("y", y);
-        },
-    );
-    hold_on(gpu_engines(false), close::LINEAR, [(6, 12_288), (1, 12_288)], |&(t, k), b| {
-        let mut numbers = Numbers::new((t + k) as u64);
-        let x = b.floats(&numbers.values(t * k), [t, k]);
-        let weight = b.weight(Format::Q8, &numbers.values(9 * k), 9, k, 1);
-        let y = b.rec.temp([t, 9]);
-        b.rec.ops.push(Op::Linear {
-            x,
-            weight,
-            bias: None,
-            y,
-        });
-        b.out("y", y);
-    });
-}
-
-#[derive(Clone, Copy, Debug)]
-struct CacheCase {
-    t: usize,
-    n_tokens: usize,
-    kv_len: usize,
-    block: usize,
-    h: usize,
-    kv: usize,
-    e: usize,
-    dtype: DType,
-}
-
-fn state(kv_len: usize, n_tokens: usize) -> State {
-    State {
-        kv_len: kv_len as u32,
-        n_tokens: n_tokens as u32,
-        position: 11,
-        done: 0,
-        step: 2,
-        max_steps: 100,
-        seed: [7, 9],
-        last_id: 0,
-        think_left: NO_THOUGHT,
-        think_end: 1,
-        pad: 0,
-    }
-}
-
-/// Appends a chunk to a cache with shuffled blocks that holds random tokens, then attends over it.
-#[test]
-fn cached_attention_and_kv_append_match_their_twins() {
-    let mut cases = Vec::new();
-    for dtype in [DType::F32, DType::F16] {
-        for (t, n_tokens, kv_len, block, h, kv, e) in [
-            (1, 1, 0, 16, 2, 1, 32),
-            (1, 1, 37, 16, 4, 2, 128),
-            (1, 1, 200, 16, 4, 4, 72),
-            (1, 0, 5, 4, 2, 2, 64),
-            (5, 3, 0, 3, 4, 2, 64),
-            (33, 33, 30, 16, 2, 1, 32),
-            (40, 17, 65, 8, 2, 2, 128),
-            (64, 64, 0, 16, 4, 1, 72),
-            (0, 0, 3, 16, 2, 1, 32),
-        ] {
-            cases.push(CacheCase {
-                t,
-                n_tokens,
-                kv_len,
-                block,
-                h,
-                kv,
-                e,
-                dtype,
-            });
-        }
-    }
-    hold(close::ATTENTION, cases, |case, b| {
-        let CacheCase {
-            t,
-            n_tokens,
-            kv_len,
-            block,
-            h,
-            kv,
-            e,
-            dtype,
-        } = *case;
-        let mut numbers = Numbers::new((t + kv_len + e) as u64);
-        let used = (kv_len + t).div_ceil(block).max(1);
-        let n_blocks = used + 3;
-        let values = numbers.values(n_blocks * block * kv * e);
-        let bytes = match dtype {
-            DType::F16 => values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(),
-            _ => bytemuck::cast_slice(&values).to_vec(),
-        };
-        let shape = [n_blocks, block, kv, e];
-        // Every third block, so that neighbours in the sequence are none in memory.
-        let stride = (1..).find(|s| [3, 5, 7].contains(s) && n_blocks % s != 0).unwrap_or(1);
-        let table: Vec<u32> = (0..used + 1).map(|i| (i * stride % n_blocks) as u32).collect();
-        let cache = KvLayer {
-            k: b.changed("k_cache", &bytes, dtype, shape),
-            v: b.changed("v_cache", &bytes, dtype, shape),
-            table: b.words(&table, [used + 1]),
-            block,
-            dtype,
-        };
-        let q = b.floats(&numbers.values(t * h * e), [t, h, e]);
-        let k = b.floats(&numbers.values(t * kv * e), [t, kv, e]);
-        let v = b.floats(&numbers.values(t * kv * e), [t, kv, e]);
-        let words = state(kv_len, n_tokens);
-        let state = b.raw(bytemuck::bytes_of(&words), DType::U32, [12]);
-        b.rec.ops.push(Op::KvAppend { k, v, cache, state });
-        let y = b.rec.temp([t, h, e]);
-        b.rec.ops.push(Op::CachedAttention {
-            q,
-            cache,
-            state,
-            scale: 0.2,
-            y,
-        });
-        // Rows that were not fed are unspecified: only the last that was is looked at, and one more operation takes it.
-        let last = b.rec.temp([1, h * e]);
-        let flat = b.rec.view(y, [t, h * e]).expect("as many elements");
-        b.rec.ops.push(Op::TakeLast { x: flat, state, y: last });
-        if n_tokens == t {
-            b.out("y", y);
-        }
-        if n_tokens > 0 {
-            b.out("last", last);
-        }
-    });
-}
-
-#[test]
 fn embed_matches_its_twin() {
     let mut cases = Vec::new();
     for format in FORMATS {
@@ -566,144 +407,6 @@ fn quantize_is_equal_to_the_bit() {
             scales,
         });
     });
-}
-
-#[derive(Clone, Debug)]
-struct SampleCase {
-    v: usize,
-    words: SamplingWords,
-    state: State,
-}
-
-fn sampling(temperature: f32, top_k: u32, top_p: f32, min_p: f32) -> SamplingWords {
-    SamplingWords {
-        temperature,
-        top_k,
-        top_p,
-        min_p,
-        repetition_penalty: 1.0,
-        presence_penalty: 0.0,
-        n_stop: 0,
-        pad: 0,
-        stop: [0; 8],
-    }
-}
-
-#[test]
-fn sample_matches_its_twin() {
-    let mut cases = Vec::new();
-    let settings = [
-        sampling(0.0, 0, 1.0, 0.0),
-        sampling(1.0, 0, 1.0, 0.0),
-        sampling(0.7, 20, 0.8, 0.0),
-        sampling(1.3, 0, 0.9, 0.05),
-        sampling(0.6, 1, 0.0, 0.0),
-        sampling(2.0, 5, 1.0, 0.3),
-    ];
-    for (i, v) in [1, 3, 255, 1000, 8191, 151_936].into_iter().enumerate() {
-        for (j, words) in settings.into_iter().enumerate() {
-            let mut state = state(30, [1, 1, 1, 7, 1, 0][(i + j) % 6]);
-            state.seed = [i as u32, j as u32 + 77];
-            state.step = (i * 7 + j) as u32;
-            let mut words = words;
-            if (i + j) % 2 == 1 {
-                words.repetition_penalty = 1.3;
-                words.presence_penalty = 0.5;
-            }
-            if (i + j) % 4 == 3 {
-                (state.think_left, state.think_end) = (j as u32 / 3, 0);
-            }
-            words.n_stop = 2;
-            words.stop[1] = 1;
-            state.max_steps = if j == 4 { state.step + 1 } else { 1000 };
-            cases.push(SampleCase { v, words, state });
-        }
-    }
-    let mut twin = SimEngine::new(Kernels::Plain);
-    let mut faults = Vec::new();
-    for mut engine in gpu_engines(true) {
-        faults.extend(cases.iter().filter_map(|case| sample_fault(&mut engine, &mut twin, case)));
-    }
-    assert!(faults.is_empty(), "{} cases differ:\n{}", faults.len(), faults.join("\n"));
-}
-
-/// What differs, if anything: words at all, the log-probability by more than its tolerance.
-fn sample_fault(engine: &mut dyn Engine, twin: &mut dyn Engine, case: &SampleCase) -> Option<String> {
-    let build = |b: &mut Build<'_>| build_sample(case, b);
-    match (tests::twin::outputs(engine, build), tests::twin::outputs(twin, build)) {
-        (Ok(mut found), Ok(mut expected)) => {
-            // The ring holds a float's bits: taken out before the words are compared.
-            let (a, b) = (take_logprob(&mut found, case), take_logprob(&mut expected, case));
-            let close = (a - b).abs() <= close::LOG_PROBABILITY * (1.0 + b.abs());
-            let (found_state, expected_state) = (found.get("state"), expected.get("state"));
-            (found != expected || !close)
-                .then(|| format!("{case:?}: log-probability {a} for {b}, state {found_state:?} for {expected_state:?}"))
-        }
-        (found, expected) => Some(format!("{case:?}: {:?}, {:?}", found.err(), expected.err())),
-    }
-}
-
-const RING: usize = 5;
-
-fn take_logprob(outputs: &mut std::collections::BTreeMap<String, tests::twin::Output>, case: &SampleCase) -> f32 {
-    let at = case.state.step as usize % RING * 2 + 1;
-    match outputs.get_mut("ring") {
-        Some(tests::twin::Output::Words(words)) => f32::from_bits(std::mem::take(&mut words[at])),
-        _ => f32::NAN,
-    }
-}
-
-fn build_sample(case: &SampleCase, b: &mut Build<'_>) {
-    let v = case.v;
-    let mut numbers = Numbers::new(v as u64 + u64::from(case.state.step));
-    let logits: Vec<f32> = (0..v).map(|_| numbers.value() * 9.0).collect();
-    let seen: Vec<u32> = (0..v).map(|_| u32::from(numbers.below(4) == 0)).collect();
-    let logits = b.floats(&logits, [1, v]);
-    let sampling = b.raw(bytemuck::bytes_of(&case.words), DType::U32, [16]);
-    let state = b.changed("state", bytemuck::bytes_of(&case.state), DType::U32, [12]);
-    let seen = b.changed("seen", bytemuck::cast_slice(&seen), DType::U32, [v]);
-    let ids = b.changed("ids", &[0; 4], DType::U32, [1]);
-    let pos = b.changed("pos", &[0; 12], DType::U32, [3, 1]);
-    let ring = b.changed("ring", &[0; RING * 8], DType::U32, [RING, 2]);
-    b.rec.ops.push(Op::Sample(Sample {
-        logits,
-        sampling,
-        state,
-        seen,
-        ids,
-        pos,
-        ring,
-    }));
-}
-
-/// A tie goes to the lowest id, wherever the lanes that see it are.
-#[test]
-fn greedy_sampling_takes_the_lowest_of_equals() {
-    hold(
-        close::EXACT,
-        [(600, 599, 3), (600, 64, 65), (2000, 1999, 1024)],
-        |&(v, one, other), b| {
-            let mut logits = vec![0.5; v];
-            logits[one] = 2.0;
-            logits[other] = 2.0;
-            let logits = b.floats(&logits, [1, v]);
-            let sampling = b.raw(bytemuck::bytes_of(&sampling(0.0, 0, 1.0, 0.0)), DType::U32, [16]);
-            let state = b.changed("state", bytemuck::bytes_of(&state(1, 1)), DType::U32, [12]);
-            let seen = b.changed("seen", &vec![0; v * 4], DType::U32, [v]);
-            let ids = b.changed("ids", &[0; 4], DType::U32, [1]);
-            let pos = b.changed("pos", &[0; 12], DType::U32, [3, 1]);
-            let ring = b.words(&[0; 2], [1, 2]);
-            b.rec.ops.push(Op::Sample(Sample {
-                logits,
-                sampling,
-                state,
-                seen,
-                ids,
-                pos,
-                ring,
-            }));
-        },
-    );
 }
 
 /// The quantiser's formula, the kernel and the way back agree within the format's stated bound.

@@ -1,0 +1,297 @@
+//! Recording → plan: shapes are checked, operations are fused, and each becomes one or more dispatches.
+
+mod attention;
+mod rows;
+mod weights;
+
+use std::collections::BTreeSet;
+
+use super::{Plan, fuse, temps};
+use crate::engine::Adapter;
+use crate::error::{Error, Result};
+use crate::kernel::add::Add;
+use crate::kernel::gelu::Gelu;
+use crate::kernel::rope::Rope;
+use crate::kernel::sample::Sample;
+use crate::kernel::swiglu::SwiGlu;
+use crate::kernel::{Dispatch, Kernel, Memory, Operand};
+use crate::recording::{Buffer, GeluForm, Op, Place, Recording};
+
+/// Lowers a recording for an adapter, and holds the plan to the adapter's limits.
+///
+/// Errors: `Shape` for operands that do not fit together; `AdapterTooSmall`.
+pub fn lower(recording: &Recording, adapter: &Adapter) -> Result<Plan> {
+    let fusions = fuse::find(recording);
+    let mut lowering = Lowering {
+        recording,
+        tuning: Tuning::of(adapter),
+        dispatches: Vec::new(),
+        op_idx: 0,
+    };
+    let mut slices = Vec::new();
+    for slice in recording.slices() {
+        let first = lowering.dispatches.len();
+        for op_idx in slice {
+            lowering.op_idx = op_idx;
+            match fusions.by_tail_idx.get(&op_idx) {
+                Some(fused) => lowering.linear(&recording.ops[fused.linear_idx], fused.y, Some(fused.tail))?,
+                None if fusions.moved.contains(&op_idx) => {}
+                None => lowering.op(&recording.ops[op_idx])?,
+            }
+        }
+        slices.push(first..lowering.dispatches.len());
+    }
+    let mut dispatches = lowering.dispatches;
+    let kept: BTreeSet<Buffer> = match recording.keep_taps {
+        true => recording.taps.values().map(|&tap| recording.root(tap)).collect(),
+        false => BTreeSet::new(),
+    };
+    let assigned = temps::assign(recording, &mut dispatches, &kept);
+    let plan = Plan {
+        name: recording.name.clone(),
+        dispatches,
+        slices,
+        temps: assigned.temps,
+        temp_of: assigned.temp_of,
+        own_temps: !recording.cuts.is_empty() || !kept.is_empty(),
+    };
+    plan.check(adapter)?;
+    Ok(plan)
+}
+
+/// Sizes of workgroups and tiles.
+#[derive(Clone, Copy, Debug)]
+struct Tuning {
+    /// Lanes where each does its own values.
+    lanes: u32,
+    /// Lanes that share a row; a power of two.
+    row: u32,
+    /// Lanes of a tile of `matmul` over outputs and over rows; `None` on CPUs, where tiles in workgroup memory do not pay.
+    tile: Option<(u32, u32)>,
+    /// Lanes that share a head when decoding.
+    decode: u32,
+    /// Lanes that walk the vocabulary.
+    sample: u32,
+}
+
+impl Tuning {
+    fn of(adapter: &Adapter) -> Self {
+        if adapter.software {
+            // Barriers cost a CPU more than idle lanes do; eight lanes are one vector of AVX.
+            Self {
+                lanes: 64,
+                row: 8,
+                tile: None,
+                decode: 32,
+                sample: 256,
+            }
+        } else {
+            Self {
+                lanes: 256,
+                row: 128,
+                tile: Some((16, 16)),
+                decode: 128,
+                sample: 256,
+            }
+        }
+    }
+}
+
+struct Lowering<'a> {
+    recording: &'a Recording,
+    tuning: Tuning,
+    dispatches: Vec<Dispatch>,
+    op_idx: usize,
+}
+
+impl Lowering<'_> {
+    fn op(&mut self, op: &Op) -> Result<()> {
+        match op {
+            Op::Linear { y, .. } => self.linear(op, *y, None),
+            Op::Add { a, b, y } => self.add(*a, *b, *y),
+            Op::RmsNorm { x, weight, eps, y } => self.rms_norm(*x, *weight, *eps, *y),
+            Op::LayerNorm { x, weight, bias, eps, y } => self.layer_norm(*x, *weight, *bias, *eps, *y),
+            Op::Gelu { x, form, y } => self.gelu(*x, *form, *y),
+            Op::SwiGlu { gate, up, y } => self.swiglu(*gate, *up, *y),
+            Op::Rope { x, table, map, pos, y } => self.rope([*x, *table, *map, *pos], *y),
+            Op::Attention { q, k, v, scale, y } => self.attention(*q, *k, *v, *scale, *y),
+            Op::CachedAttention {
+                q,
+                cache,
+                state,
+                scale,
+                y,
+            } => self.cached_attention(*q, cache, *state, *scale, *y),
+            Op::KvAppend { k, v, cache, state } => self.kv_append(*k, *v, cache, *state),
+            Op::Embed { table, ids, y } => self.embed(table, *ids, *y),
+            Op::Overlay { x, rows, mask, y } => self.overlay([*x, *rows, *mask], *y),
+            Op::MaskedAdd { x, rows, mask, y } => self.masked_add([*x, *rows, *mask], *y),
+            Op::TakeLast { x, state, y } => self.take_last(*x, *state, *y),
+            Op::Patchify {
+                frames,
+                n_frames,
+                height,
+                width,
+                patch,
+                y,
+            } => self.patchify(*frames, *n_frames, [*height, *width], *patch, *y),
+            Op::GatherMix { table, index, mix, y } => self.gather_mix(*table, *index, *mix, *y),
+            Op::Sample(sample) => self.sample(sample),
+            Op::Quantize {
+                src,
+                src_dtype,
+                n_rows,
+                k,
+                format,
+                packed,
+                scales,
+            } => self.quantize(*src, *src_dtype, [*n_rows, *k], *format, *packed, *scales),
+        }
+    }
+
+    fn push(&mut self, kernel: impl Kernel) -> Result<()> {
+        self.dispatches.push(Dispatch::new(&kernel, self.op_idx)?);
+        Ok(())
+    }
+
+    fn operand(&self, buffer: Buffer) -> Operand {
+        let info = self.recording.info(buffer);
+        let root = self.recording.root(buffer);
+        Operand {
+            memory: match self.recording.info(root).place {
+                Place::Bound(tensor) => Memory::Tensor(tensor),
+                Place::Temp | Place::View(_) => Memory::Temp(root.0),
+            },
+            size_bytes: info.dtype.size_bytes(info.shape.n()),
+        }
+    }
+
+    fn n(&self, buffer: Buffer) -> usize {
+        self.recording.shape(buffer).n()
+    }
+
+    fn extents(&self, buffer: Buffer) -> &[usize] {
+        &self.recording.shape(buffer).0
+    }
+
+    /// Errors: `Shape` unless the buffer has as many elements as the extents say.
+    fn expect(&self, op: &'static str, operand: &'static str, buffer: Buffer, extents: &[usize]) -> Result<()> {
+        if self.n(buffer) == extents.iter().product::<usize>() {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            op,
+            operand,
+            found: self.recording.shape(buffer).to_string(),
+            expected: format!("{extents:?}"),
+        })
+    }
+
+    fn add(&mut self, a: Buffer, b: Buffer, y: Buffer) -> Result<()> {
+        let n = self.n(y);
+        self.expect("add", "a", a, &[n])?;
+        self.expect("add", "b", b, &[n])?;
+        if n == 0 {
+            return Ok(());
+        }
+        self.push(Add {
+            a: self.operand(a),
+            b: self.operand(b),
+            y: self.operand(y),
+            n,
+            workgroup: self.tuning.lanes,
+        })
+    }
+
+    fn gelu(&mut self, x: Buffer, form: GeluForm, y: Buffer) -> Result<()> {
+        let n = self.n(y);
+        self.expect("gelu", "x", x, &[n])?;
+        if n == 0 {
+            return Ok(());
+        }
+        self.push(Gelu {
+            x: self.operand(x),
+            form,
+            y: self.operand(y),
+            n,
+            workgroup: self.tuning.lanes,
+        })
+    }
+
+    fn swiglu(&mut self, gate: Buffer, up: Buffer, y: Buffer) -> Result<()> {
+        let n = self.n(y);
+        self.expect("swiglu", "gate", gate, &[n])?;
+        self.expect("swiglu", "up", up, &[n])?;
+        if n == 0 {
+            return Ok(());
+        }
+        self.push(SwiGlu {
+            gate: self.operand(gate),
+            up: self.operand(up),
+            y: self.operand(y),
+            n,
+            workgroup: self.tuning.lanes,
+        })
+    }
+
+    fn rope(&mut self, [x, table, map, pos]: [Buffer; 4], y: Buffer) -> Result<()> {
+        let &[t, h, e] = self.extents(x) else {
+            return Err(self.rank("rope", "x", x, "[T, H, E]"));
+        };
+        self.expect("rope", "map", map, &[e / 2])?;
+        self.expect("rope", "y", y, &[t, h, e / 2, 2])?;
+        let &[_, f, 2] = self.extents(table) else {
+            return Err(self.rank("rope", "table", table, "[P, F, 2]"));
+        };
+        if t * h * e == 0 {
+            return Ok(());
+        }
+        self.push(Rope {
+            x: self.operand(x),
+            table: self.operand(table),
+            map: self.operand(map),
+            pos: self.operand(pos),
+            y: self.operand(y),
+            t,
+            h,
+            half: e / 2,
+            f,
+            workgroup: self.tuning.lanes,
+        })
+    }
+
+    fn sample(&mut self, sample: &crate::recording::Sample) -> Result<()> {
+        let v = self.n(sample.logits);
+        self.expect("sample", "seen", sample.seen, &[v])?;
+        let ring_len = self.n(sample.ring) / 2;
+        if v == 0 || ring_len == 0 {
+            return Err(self.rank(
+                "sample",
+                "ring",
+                sample.ring,
+                "[ring_len, 2] of at least one, and some logits",
+            ));
+        }
+        self.push(Sample {
+            logits: self.operand(sample.logits),
+            sampling: self.operand(sample.sampling),
+            state: self.operand(sample.state),
+            seen: self.operand(sample.seen),
+            ids: self.operand(sample.ids),
+            pos: self.operand(sample.pos),
+            ring: self.operand(sample.ring),
+            v,
+            ring_len,
+            workgroup: self.tuning.sample,
+        })
+    }
+
+    fn rank(&self, op: &'static str, operand: &'static str, buffer: Buffer, expected: &str) -> Error {
+        Error::Shape {
+            op,
+            operand,
+            found: self.recording.shape(buffer).to_string(),
+            expected: expected.into(),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Lowering of what reads or makes weights: linear layers, embeddings, packing.
+
+use super::Lowering;
+use crate::error::{Error, Result};
+use crate::kernel::embed::Embed;
+use crate::kernel::linear::{Linear, WeightRows};
+use crate::kernel::matmul::Matmul;
+use crate::kernel::matmul_direct::MatmulDirect;
+use crate::kernel::matvec::{MAX_T, Matvec};
+use crate::kernel::quantize::Quantize;
+use crate::kernel::{Memory, Operand};
+use crate::plan::fuse::Tail;
+use crate::recording::{Buffer, Op, RawDType};
+use crate::tensor::TensorId;
+use crate::weights::{Format, Weight, WeightPart, k_padded};
+
+impl Lowering<'_> {
+    /// Rows of a weight's part, as kernels read them.
+    pub(super) fn rows(&self, weight: &Weight, part: &WeightPart) -> Result<WeightRows> {
+        let tensor = |id: TensorId, size_bytes: u64| Operand {
+            memory: Memory::Tensor(id),
+            size_bytes,
+        };
+        let scale_bytes = weight.format.scale_bytes(part.n_rows, weight.k);
+        if part.scales.is_some() != weight.format.has_scales() || part.first_row + part.n_rows > weight.n {
+            return Err(Error::Shape {
+                op: "linear",
+                operand: "weight",
+                found: format!("{}: {part:?}", weight.name),
+                expected: format!("rows of {} in format {}", weight.n, weight.format.name()),
+            });
+        }
+        Ok(WeightRows {
+            format: weight.format,
+            packed: tensor(part.packed, weight.format.packed_bytes(part.n_rows, weight.k)),
+            scales: part.scales.map(|id| tensor(id, scale_bytes)),
+            first_row: part.first_row,
+            n_rows: part.n_rows,
+            k_padded: k_padded(weight.k),
+        })
+    }
+
+    /// A linear layer into `y`, with what was fused to it; one dispatch a part of the weight.
+    pub(super) fn linear(&mut self, op: &Op, y: Buffer, tail: Option<Tail>) -> Result<()> {
+        let Op::Linear { x, weight, bias, .. } = op else {
+            return Ok(());
+        };
+        let (n, k) = (weight.n, weight.k);
+        let rows = self.recording.shape(*x).rows();
+        let t = if k == 0 { self.n(y).checked_div(n).unwrap_or(0) } else { rows };
+        self.expect("linear", "x", *x, &[t, k])?;
+        self.expect("linear", "y", y, &[t, n])?;
+        if let Some(bias) = bias {
+            self.expect("linear", "bias", *bias, &[n])?;
+        }
+        let addend = match tail {
+            Some(Tail::Add(addend)) => Some(addend),
+            _ => None,
+        };
+        if let Some(addend) = addend {
+            self.expect("add", "addend", addend, &[t, n])?;
+        }
+        for part in &weight.parts {
+            if t * part.n_rows == 0 {
+                continue;
+            }
+            let linear = Linear {
+                weight: self.rows(weight, part)?,
+                x: self.operand(*x),
+                bias: bias.map(|bias| self.operand(bias)),
+                addend: addend.map(|addend| self.operand(addend)),
+                gelu: match tail {
+                    Some(Tail::Gelu(form)) => Some(form),
+                    _ => None,
+                },
+                y: self.operand(y),
+                t,
+                n,
+                k,
+            };
+            if t <= MAX_T {
+                let workgroup = self.tuning.row;
+                self.push(Matvec { linear, workgroup })?;
+            } else if let Some((tx, ty)) = self.tuning.tile {
+                self.push(Matmul { linear, tx, ty })?;
+            } else {
+                let workgroup = self.tuning.row;
+                self.push(MatmulDirect { linear, workgroup })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first part writes zeros for ids of other parts, which write theirs after it.
+    pub(super) fn embed(&mut self, table: &Weight, ids: Buffer, y: Buffer) -> Result<()> {
+        let (t, d) = (self.n(ids), table.k);
+        self.expect("embed", "y", y, &[t, d])?;
+        if t * d == 0 {
+            return Ok(());
+        }
+        for (i, part) in table.parts.iter().enumerate() {
+            self.push(Embed {
+                weight: self.rows(table, part)?,
+                ids: self.operand(ids),
+                y: self.operand(y),
+                t,
+                d,
+                fill: i == 0,
+                workgroup: self.tuning.lanes,
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn quantize(
+        &mut self,
+        src: Buffer,
+        src_dtype: RawDType,
+        [n_rows, k]: [usize; 2],
+        format: Format,
+        packed: Buffer,
+        scales: Option<Buffer>,
+    ) -> Result<()> {
+        let (src, packed) = (self.operand(src), self.operand(packed));
+        let scales = scales.map(|scales| self.operand(scales));
+        let needed = [
+            ("src", src.size_bytes, (n_rows * k * src_dtype.size_bytes()) as u64),
+            ("packed", packed.size_bytes, format.packed_bytes(n_rows, k)),
+            ("scales", scales.map_or(0, |s| s.size_bytes), format.scale_bytes(n_rows, k)),
+        ];
+        for (operand, found, expected) in needed {
+            if found < expected {
+                return Err(Error::Shape {
+                    op: "quantize",
+                    operand,
+                    found: format!("{found} bytes"),
+                    expected: format!("{expected} bytes"),
+                });
+            }
+        }
+        if n_rows * k == 0 {
+            return Ok(());
+        }
+        self.push(Quantize {
+            src,
+            src_dtype,
+            n_rows,
+            k,
+            format,
+            packed,
+            scales: scales.filter(|_| format.has_scales()),
+            workgroup: self.tuning.lanes,
+        })
+    }
+}
