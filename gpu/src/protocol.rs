@@ -2,6 +2,7 @@
 //!
 //! A request carries its reply sender; dropping the receiver cancels it, and the actor looks between steps.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
@@ -226,6 +227,19 @@ pub enum GpuRequest {
 #[derive(Clone, Debug)]
 pub struct GpuHandle {
     pub(crate) requests: Sender<GpuRequest>,
+    /// Closes when the actor has ended and its engine is gone.
+    pub(crate) ended: Receiver<Infallible>,
+}
+
+/// The end of an actor. A program must not exit before: drivers crash when a process ends while a thread is inside them.
+#[derive(Clone, Debug)]
+pub struct Ended(Receiver<Infallible>);
+
+impl Ended {
+    /// Waits until the actor has ended, which it does when all its handles are gone, and its engine is dropped.
+    pub async fn wait(self) {
+        let _ = self.0.recv().await;
+    }
 }
 
 impl GpuHandle {
@@ -288,6 +302,11 @@ impl GpuHandle {
 
     pub async fn stats(&self) -> Result<EngineStats> {
         self.ask(|reply| GpuRequest::Stats { reply }).await
+    }
+
+    /// What tells when the actor has ended. It does not keep the actor alive.
+    pub fn ended(&self) -> Ended {
+        Ended(self.ended.clone())
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Sender<Result<T>>) -> GpuRequest) -> Result<T> {

@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use async_channel::Receiver;
 use gpu::actor::{self, Timing};
 use gpu::engine::wgpu::{AdapterChoice, WgpuEngine, list_adapters};
-use gpu::protocol::GpuHandle;
+use gpu::protocol::{Ended, GpuHandle};
 use pipeline::graph::Graph;
 use pipeline::packet::Packet;
 use pipeline::registry::Registry;
@@ -23,6 +24,20 @@ use crate::graph_text::GraphText;
 use crate::models;
 use crate::progress::shown;
 use crate::sections::{EngineKind, EngineSection, ModelSection};
+
+/// The engines that were started, for [`engines_ended`].
+static STARTED: Mutex<Vec<Ended>> = Mutex::new(Vec::new());
+/// How long the program waits for them when it ends.
+const ENGINES_END_IN: Duration = Duration::from_secs(5);
+
+/// Waits, not for long, until every engine that was started has ended: all that holds one must be dropped by now.
+pub async fn engines_ended() {
+    let started = std::mem::take(&mut *STARTED.lock().unwrap_or_else(PoisonError::into_inner));
+    let all = futures::future::join_all(started.into_iter().map(Ended::wait));
+    if tokio::time::timeout(ENGINES_END_IN, all).await.is_err() {
+        tracing::warn!("an engine is still at work");
+    }
+}
 
 /// Packets that wait for the program on a channel.
 const CHANNEL_SIZE: usize = 1024;
@@ -133,7 +148,9 @@ async fn start_engine(graph: &Graph, name: &str, timing: Timing) -> Result<GpuHa
             actor::start(name, timing, move || WgpuEngine::new(choice)).await
         }
     };
-    started.with_context(|| format!("engine {name} cannot start"))
+    let engine = started.with_context(|| format!("engine {name} cannot start"))?;
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(engine.ended());
+    Ok(engine)
 }
 
 /// Reads a model's text side, and loads its weights onto each engine that a stage uses it with.

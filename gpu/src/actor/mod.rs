@@ -79,7 +79,9 @@ where
 {
     let (requests, inbox) = bounded(MAX_WAITING);
     let (ready, started) = bounded(1);
+    let (running, ended) = bounded(1);
     let _runs_on = spawn::local_thread(name, move || async move {
+        let _running = running;
         match make().await {
             Ok(engine) => {
                 let _ = ready.try_send(Ok(()));
@@ -92,7 +94,7 @@ where
         }
     });
     started.recv().await.map_err(|_| Error::ActorGone)??;
-    Ok(GpuHandle { requests })
+    Ok(GpuHandle { requests, ended })
 }
 
 impl<E: Engine> GpuActor<E> {

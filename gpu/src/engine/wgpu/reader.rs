@@ -115,7 +115,10 @@ mod native {
 
     /// Waits for submissions in order, which runs the callbacks of their reads. The queue is as long as the reads that are
     /// pending, which their callers bound.
-    pub struct Poller(Arc<(Mutex<Pending>, Condvar)>);
+    pub struct Poller {
+        shared: Arc<(Mutex<Pending>, Condvar)>,
+        thread: Option<thread::JoinHandle<()>>,
+    }
 
     impl Poller {
         pub fn start(device: ::wgpu::Device, faults: Faults) -> Result<Self> {
@@ -125,7 +128,7 @@ mod native {
                 .name("gpu-poll".into())
                 .spawn(move || poll(&device, &faults, &theirs));
             match spawned {
-                Ok(_) => Ok(Self(shared)),
+                Ok(thread) => Ok(Self { shared, thread: Some(thread) }),
                 Err(error) => Err(Error::Engine {
                     what: "starting the polling thread",
                     message: error.to_string(),
@@ -134,7 +137,7 @@ mod native {
         }
 
         pub fn wait_for(&self, submission: ::wgpu::SubmissionIndex) {
-            let (pending, changed) = &*self.0;
+            let (pending, changed) = &*self.shared;
             let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
             pending.submissions.push_back(submission);
             changed.notify_one();
@@ -143,9 +146,13 @@ mod native {
 
     impl Drop for Poller {
         fn drop(&mut self) {
-            let (pending, changed) = &*self.0;
+            let (pending, changed) = &*self.shared;
             pending.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
             changed.notify_one();
+            // A thread inside the driver when the process ends crashes in the driver's own exit handlers.
+            if let Some(thread) = self.thread.take() {
+                let _ = thread.join();
+            }
         }
     }
 
