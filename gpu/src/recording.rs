@@ -65,7 +65,11 @@ pub enum Op {
         y: Buffer,
     },
     /// `y = a + b`, all of one shape.
-    Add { a: Buffer, b: Buffer, y: Buffer },
+    Add {
+        a: Buffer,
+        b: Buffer,
+        y: Buffer,
+    },
     /// `y = x / √(mean(x²) + eps) · weight` over the innermost extent; weight `[D]`.
     RmsNorm {
         x: Buffer,
@@ -87,9 +91,13 @@ pub enum Op {
         y: Buffer,
     },
     /// `y = silu(gate) · up`.
-    SwiGlu { gate: Buffer, up: Buffer, y: Buffer },
-    /// Half-split rotation of x `[T, H, E]`. For j < E/2: axis = map[j] >> 16, f = map[j] & 0xffff,
-    /// (c, s) = table[pos[axis · T + t], f]; y[j] = x[j]·c − x[j+E/2]·s; y[j+E/2] = x[j+E/2]·c + x[j]·s.
+    SwiGlu {
+        gate: Buffer,
+        up: Buffer,
+        y: Buffer,
+    },
+    /// Half-split rotation of x `[T, H, E]`. For j < E/2: `axis = map[j] >> 16, f = map[j] & 0xffff,
+    /// (c, s) = table[pos[axis · T + t], f]; y[j] = x[j]·c − x[j+E/2]·s; y[j+E/2] = x[j+E/2]·c + x[j]·s`.
     /// table `[P, F, 2]` f32 (cos, sin); map `[E/2]` u32; pos `[A, T]` u32.
     Rope {
         x: Buffer,
@@ -144,7 +152,11 @@ pub enum Op {
         y: Buffer,
     },
     /// `y = x[max(state.n_tokens, 1) − 1]`; x `[T, D]`, y `[1, D]`.
-    TakeLast { x: Buffer, state: Buffer, y: Buffer },
+    TakeLast {
+        x: Buffer,
+        state: Buffer,
+        y: Buffer,
+    },
     /// Pixels to patch vectors. frames `[n_frames, height, width, 3]` u8 (n_frames 1 or 2; one fills both time slots),
     /// y `[P, 3·2·patch²]` f32, P = height/patch · width/patch, values (u8 − 127.5) / 127.5, a vector is
     /// (channel, time, row, column), patches in merge blocks of 2×2 in raster order (reference: qwen3-vl.md §3.5, 3.6).
@@ -295,27 +307,13 @@ impl Recording {
     /// Ranges of `ops` between cuts, in order; never empty unless there are no operations.
     pub fn slices(&self) -> Vec<std::ops::Range<usize>> {
         let mut starts = vec![0];
-        starts.extend(
-            self.cuts
-                .iter()
-                .copied()
-                .filter(|&cut| cut < self.ops.len()),
-        );
+        starts.extend(self.cuts.iter().copied().filter(|&cut| cut < self.ops.len()));
         let ends = starts.iter().skip(1).copied().chain([self.ops.len()]);
-        starts
-            .iter()
-            .copied()
-            .zip(ends)
-            .map(|(a, b)| a..b)
-            .collect()
+        starts.iter().copied().zip(ends).map(|(a, b)| a..b).collect()
     }
 
     fn declare(&mut self, dtype: DType, shape: Shape, place: Place) -> Buffer {
-        self.buffers.push(BufferInfo {
-            dtype,
-            shape,
-            place,
-        });
+        self.buffers.push(BufferInfo { dtype, shape, place });
         Buffer(self.buffers.len() as u32 - 1)
     }
 }

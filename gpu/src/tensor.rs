@@ -42,11 +42,7 @@ impl Shape {
 
     /// All extents but the innermost, multiplied; for an innermost extent of 0, 0.
     pub fn rows(&self) -> usize {
-        if self.last() == 0 {
-            0
-        } else {
-            self.n() / self.last()
-        }
+        if self.last() == 0 { 0 } else { self.n() / self.last() }
     }
 }
 

@@ -59,14 +59,7 @@ pub trait Engine: 'static {
     fn write(&mut self, tensor: TensorId, offset: u64, bytes: &[u8]) -> Result<()>;
 
     /// Copies within the engine; offsets and size are multiples of 4.
-    fn copy(
-        &mut self,
-        from: TensorId,
-        from_offset: u64,
-        to: TensorId,
-        to_offset: u64,
-        size_bytes: u64,
-    ) -> Result<()>;
+    fn copy(&mut self, from: TensorId, from_offset: u64, to: TensorId, to_offset: u64, size_bytes: u64) -> Result<()>;
 
     /// What the tensor holds after all that is queued so far; offset and size are multiples of 4.
     fn read(&mut self, tensor: TensorId, offset: u64, size_bytes: u64) -> ReadFuture;

@@ -1,3 +1,5 @@
+//! Bounds, order and counters of links under every policy.
+
 use futures::FutureExt;
 use futures::executor::block_on;
 use proptest::prelude::*;

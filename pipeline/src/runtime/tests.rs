@@ -1,3 +1,5 @@
+//! Runs of whole graphs: starts, stops, failures, deadlines, turns.
+
 use proptest::prelude::*;
 
 use super::*;

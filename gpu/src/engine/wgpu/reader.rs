@@ -128,7 +128,10 @@ mod native {
                 .name("gpu-poll".into())
                 .spawn(move || poll(&device, &faults, &theirs));
             match spawned {
-                Ok(thread) => Ok(Self { shared, thread: Some(thread) }),
+                Ok(thread) => Ok(Self {
+                    shared,
+                    thread: Some(thread),
+                }),
                 Err(error) => Err(Error::Engine {
                     what: "starting the polling thread",
                     message: error.to_string(),

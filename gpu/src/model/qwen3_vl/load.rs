@@ -86,9 +86,7 @@ impl<E: Engine> Reader<'_, E> {
     async fn vision(&mut self, c: &VisionConfig) -> Result<Vision> {
         let d = c.hidden_size;
         let merged = d * c.spatial_merge_size * c.spatial_merge_size;
-        let patch_embed = self
-            .linear("model.visual.patch_embed.proj", [d, c.patch_dim()], true)
-            .await?;
+        let patch_embed = self.linear("model.visual.patch_embed.proj", [d, c.patch_dim()], true).await?;
         let pos_embed = self
             .table("model.visual.pos_embed.weight", c.position_side * c.position_side * d)
             .await?;
@@ -103,12 +101,8 @@ impl<E: Engine> Reader<'_, E> {
                 v,
                 proj: self.linear(&name("attn.proj"), [d, d], true).await?,
                 norm2: self.layer_norm(&name("norm2"), d).await?,
-                linear_fc1: self
-                    .linear(&name("mlp.linear_fc1"), [c.intermediate_size, d], true)
-                    .await?,
-                linear_fc2: self
-                    .linear(&name("mlp.linear_fc2"), [d, c.intermediate_size], true)
-                    .await?,
+                linear_fc1: self.linear(&name("mlp.linear_fc1"), [c.intermediate_size, d], true).await?,
+                linear_fc2: self.linear(&name("mlp.linear_fc2"), [d, c.intermediate_size], true).await?,
             });
         }
         let merger = self.merger("model.visual.merger", [merged, c.out_hidden_size], d).await?;
@@ -184,12 +178,8 @@ impl<E: Engine> Reader<'_, E> {
         Ok(Merger {
             norm: self.layer_norm(&format!("{name}.norm"), normed).await?,
             norm_after_concat: normed == merged,
-            linear_fc1: self
-                .linear(&format!("{name}.linear_fc1"), [merged, merged], true)
-                .await?,
-            linear_fc2: self
-                .linear(&format!("{name}.linear_fc2"), [out, merged], true)
-                .await?,
+            linear_fc1: self.linear(&format!("{name}.linear_fc1"), [merged, merged], true).await?,
+            linear_fc2: self.linear(&format!("{name}.linear_fc2"), [out, merged], true).await?,
         })
     }
 

@@ -88,7 +88,9 @@ pub fn vision_frequencies(config: &VisionConfig) -> Vec<f64> {
 /// The first half of the pairs turns with the row, the second with the column.
 pub fn vision_map(config: &VisionConfig) -> Vec<u32> {
     let quarter = config.head_dim() / 4;
-    (0..2 * quarter).map(|j| (((j / quarter) << 16) | (j % quarter)) as u32).collect()
+    (0..2 * quarter)
+        .map(|j| (((j / quarter) << 16) | (j % quarter)) as u32)
+        .collect()
 }
 
 #[cfg(test)]

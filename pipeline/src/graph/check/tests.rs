@@ -1,3 +1,5 @@
+//! Text with every kind of fault, and what the checker says of it.
+
 use crate::testing::{TestBench, faults, graph};
 
 const OUT: &str = "[stage.out]\ntype = \"test.collect\"\ninput = \"in\"\n";

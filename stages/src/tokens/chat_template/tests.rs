@@ -1,3 +1,5 @@
+//! What templates may and may not do.
+
 use super::*;
 
 fn user(content: impl Into<Json>) -> Json {
