@@ -1,6 +1,6 @@
 //! The twins: every operation of a recording in plain Rust, from the formula in `gpu::recording`, a file each.
 //!
-//! A twin takes slices whose lengths [`crate::check`] has held against the formula, reads top to bottom, and sums in f64.
+//! A twin takes slices whose lengths the engine's `check` has held against the formula, reads top to bottom, and sums in f64.
 //! It is the oracle; what has to be quick is done again in [`crate::fast`] and tested against it.
 
 pub mod add;

@@ -9,8 +9,8 @@ pub struct RopeShape {
     pub n_freqs: usize,
 }
 
-/// Half-split rotation of `x [T, H, E]`. For j < E/2: axis = map[j] >> 16, f = map[j] & 0xffff,
-/// (c, s) = table[pos[axis · T + t], f]; y[j] = x[j]·c − x[j+E/2]·s; y[j+E/2] = x[j+E/2]·c + x[j]·s.
+/// Half-split rotation of `x [T, H, E]`. For j < E/2: `axis = map[j] >> 16, f = map[j] & 0xffff,
+/// (c, s) = table[pos[axis · T + t], f]; y[j] = x[j]·c − x[j+E/2]·s; y[j+E/2] = x[j+E/2]·c + x[j]·s`.
 ///
 /// Shapes: table `[P, F, 2]`; map `[E/2]`; pos `[A, T]`. A position or frequency that the table does not have rotates by
 /// nothing: (c, s) = (1, 0).
