@@ -27,6 +27,8 @@ pub fn cargo(args: &str) -> Command {
             command.env_remove(&name);
         }
     }
+    // Mesa's layer that chooses among devices complains on standard error where there is no desktop; we choose ourselves.
+    command.env("NODEVICE_SELECT", "1");
     command
 }
 

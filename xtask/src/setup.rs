@@ -17,7 +17,8 @@ pub enum Need {
     /// To narrate: the driver of the GPU, if there is a GPU. Else the simulator narrates, sooner than a GPU played in
     /// software would, so this never fails.
     Narrate,
-    /// To pass the tests: a GPU, real or in software; `rustfmt` and `clippy`; `ffmpeg` for the tests that read a video.
+    /// To pass the tests: a GPU, real or in software; `rustfmt` and `clippy`; `ffmpeg` for the tests that read a video;
+    /// `npm` for the package that carries Qwen3's tokenizer.
     Everything,
 }
 
@@ -48,8 +49,8 @@ fn missing_packages(need: Need) -> Vec<&'static str> {
         packages.extend(missing.loader.then_some("libvulkan1"));
         packages.extend(missing.driver.then_some("mesa-vulkan-drivers"));
     }
-    if need == Need::Everything && find("ffmpeg").is_none() {
-        packages.push("ffmpeg");
+    if need == Need::Everything {
+        packages.extend(["ffmpeg", "npm"].into_iter().filter(|program| find(program).is_none()));
     }
     packages
 }
@@ -145,6 +146,7 @@ fn elsewhere(packages: &[&str]) -> String {
         "libvulkan1" => names[0],
         "mesa-vulkan-drivers" => names[1],
         "ffmpeg" => names[2],
+        "npm" => "npm",
         _ => "rustup", // all others are ways to a wasm target, which rustup brings elsewhere
     };
     format!("{install} {}", packages.iter().map(theirs).collect::<Vec<_>>().join(" "))
