@@ -7,6 +7,7 @@ mod forward;
 mod media;
 mod qwen3_vl;
 mod qwen_text;
+mod stated;
 mod table;
 
 use std::path::Path;

@@ -24,6 +24,7 @@ use super::dequantised;
 use super::folder::{Tensors, json};
 use super::forward::{self, Inputs, Outputs};
 use super::media::{self, Medium};
+use super::stated;
 use super::table::Row;
 use crate::{Kernels, sim_engine, wgpu_engine};
 
@@ -131,7 +132,8 @@ pub fn compare(folder: &Path, name: &str, scope: Scope) -> Result<Vec<Row>> {
         &0,
     );
     rows[0].equal("meta.json's tied", &meta["tied"].as_bool(), &Some(config.tie_word_embeddings));
-    check_shapes(folder, &meta, &mut rows[0])?;
+    stated::shapes(folder, &meta, &mut rows[0])?;
+    stated::ids(folder, &mut rows[0])?;
 
     let mut add = |engine: &str, made: Result<Vec<Row>>| match made {
         Ok(made) => rows.extend(made),
@@ -469,27 +471,4 @@ fn prompt_medium(medium: &Medium) -> PromptMedium {
             n_tokens: medium.pass_tokens(),
         }
     }
-}
-
-/// The shapes that meta.json states are the checkpoint's.
-fn check_shapes(folder: &Path, meta: &Value, row: &mut Row) -> Result<()> {
-    let bytes = std::fs::read(folder.join("model.safetensors"))?;
-    let stored = safetensors::SafeTensors::deserialize(&bytes)?;
-    for (name, view) in stored.tensors() {
-        let stated: Vec<Option<u64>> = meta["tensors"][&name]
-            .as_array()
-            .map(|shape| shape.iter().map(Value::as_u64).collect())
-            .unwrap_or_default();
-        row.equal(
-            &format!("shape of {name}"),
-            &view.shape().iter().map(|&n| Some(n as u64)).collect(),
-            &stated,
-        );
-    }
-    row.equal(
-        "tensors of meta.json",
-        &meta["tensors"].as_object().map(serde_json::Map::len),
-        &Some(stored.len()),
-    );
-    Ok(())
 }
