@@ -41,6 +41,7 @@ pub fn picture_from_bytes(bytes: &[u8]) -> Result<Picture> {
     let fail = |error: image::ImageError| Error::Decode {
         message: error.to_string(),
     };
+    check_png_palette(bytes)?;
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|error| Error::Decode {
@@ -88,6 +89,32 @@ fn check_size(width: u32, height: u32) -> Result<()> {
     Ok(())
 }
 
+/// Holds the palette of a PNG file to whole colours, 256 at most: crate `png` 0.18.1 panics on any other.
+///
+/// Errors: [`Error::Decode`]. Bytes that are no PNG pass.
+fn check_png_palette(bytes: &[u8]) -> Result<()> {
+    let Some(mut rest) = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n") else {
+        return Ok(());
+    };
+    // A chunk is its length, a name, the data and a checksum; the palette stands before the pixels.
+    while let Some((&[a, b, c, d, ref name @ ..], data)) = rest.split_first_chunk::<8>() {
+        let n_bytes = u32::from_be_bytes([a, b, c, d]) as usize;
+        match name {
+            b"PLTE" if n_bytes % 3 != 0 || !(3..=768).contains(&n_bytes) => {
+                let message = format!("the palette has {n_bytes} bytes, which is not 1 to 256 colours");
+                return Err(Error::Decode { message });
+            }
+            b"IDAT" => break,
+            _ => {}
+        }
+        let Some(next) = data.get(n_bytes.saturating_add(4)..) else {
+            break;
+        };
+        rest = next;
+    }
+    Ok(())
+}
+
 /// `[…, 4]` to `[…, 3]`.
 fn on_white(rgba: &[u8]) -> Vec<u8> {
     let mut rgb = Vec::with_capacity(rgba.len() / 4 * 3);
@@ -111,6 +138,32 @@ mod tests {
             .write_image(data, width, height, color)
             .unwrap();
         out
+    }
+
+    /// Found by the fuzz target `image`: such a palette made the decoder panic.
+    #[test]
+    fn a_palette_that_is_not_whole_colours_is_refused() {
+        let chunk = |name: &[u8], data: &[u8]| {
+            let length = (data.len() as u32).to_be_bytes();
+            let checksum = crc32(&[name, data].concat()).to_be_bytes();
+            [&length[..], name, data, &checksum[..]].concat()
+        };
+        // One row of four pixels of 2 bits: a filter byte and 0b00_00_00_00, stored without compression.
+        let pixels = b"\x78\x01\x01\x02\x00\xfd\xff\x00\x00\x00\x02\x00\x01";
+        let picture = |n_palette_bytes: usize| {
+            let head = chunk(b"IHDR", &[0, 0, 0, 4, 0, 0, 0, 1, 2, 3, 0, 0, 0]);
+            let palette = chunk(b"PLTE", &vec![9; n_palette_bytes]);
+            let tail = [chunk(b"IDAT", pixels), chunk(b"IEND", b"")].concat();
+            [&b"\x89PNG\r\n\x1a\n"[..], &head, &palette, &tail].concat()
+        };
+        for n_bytes in [3, 12, 768] {
+            let found = picture_from_bytes(&picture(n_bytes)).unwrap();
+            assert_eq!(found.rgb, [9; 12], "{n_bytes}");
+        }
+        for n_bytes in [0, 1, 2, 4, 259, 769, 771] {
+            let error = picture_from_bytes(&picture(n_bytes)).unwrap_err().to_string();
+            assert!(error.contains(&format!("palette has {n_bytes} bytes")), "{error}");
+        }
     }
 
     #[test]
