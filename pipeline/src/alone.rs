@@ -43,7 +43,7 @@ pub async fn run_alone(stage: impl Stage, input: Vec<Packet>) -> Alone {
 /// to end by itself.
 pub async fn run_alone_with(stage: impl Stage, inputs: Vec<(&str, Vec<Packet>)>) -> Alone {
     let (clock, turn, stop) = (Clock::new(), Turn::new(), Stop::default());
-    let hub = Hub::new(clock, turn.clone());
+    let hub = Hub::new(clock.clone(), turn.clone());
     let events = hub.subscribe();
     let readable = Arc::default();
     let (mut links, mut feeds) = (Vec::new(), Vec::new());
@@ -52,7 +52,7 @@ pub async fn run_alone_with(stage: impl Stage, inputs: Vec<(&str, Vec<Packet>)>)
         let (sender, receiver) = link(LinkParts {
             bound,
             turn: turn.clone(),
-            clock,
+            clock: clock.clone(),
             readable: Arc::clone(&readable),
         });
         links.push(InputLink {
@@ -73,7 +73,7 @@ pub async fn run_alone_with(stage: impl Stage, inputs: Vec<(&str, Vec<Packet>)>)
     let (sender, receiver) = link(LinkParts {
         bound,
         turn: turn.clone(),
-        clock,
+        clock: clock.clone(),
         readable: Arc::default(),
     });
     let context = Context::new(ContextParts {

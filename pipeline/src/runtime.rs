@@ -83,7 +83,7 @@ impl Run {
             let context = BuildContext {
                 graph,
                 spec,
-                clock: options.clock,
+                clock: options.clock.clone(),
                 trace: &options.trace,
             };
             let stage = registry.build(&context).map_err(|error| Error::Build {
@@ -103,7 +103,8 @@ impl Run {
             .zip(contexts)
             .map(|((spec, stage), context)| Running {
                 name: spec.name.clone(),
-                task: spawn::spawn(
+                task: spawn::spawn_tracked(
+                    &options.clock,
                     stage
                         .run_boxed(context)
                         .instrument(tracing::info_span!("stage.run", stage = %spec.name)),
@@ -112,11 +113,12 @@ impl Run {
         let supervisor = Supervisor {
             running: running.collect(),
             handle: handle.clone(),
-            clock: options.clock,
+            clock: options.clock.clone(),
             deadline: options.deadline,
             metrics_every: options.metrics_every,
         };
-        let outcome = spawn::spawn(
+        let outcome = spawn::spawn_tracked(
+            &options.clock,
             supervisor
                 .run()
                 .instrument(tracing::info_span!("graph.run", pipeline = graph.name())),
@@ -211,14 +213,14 @@ impl RunHandle {
 
 /// Makes the links and each stage's side of them.
 fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle, Vec<Context>) {
-    let (clock, turn, stop) = (options.clock, Turn::new(), Stop::default());
-    let hub = Hub::new(clock, turn.clone());
+    let (clock, turn, stop) = (options.clock.clone(), Turn::new(), Stop::default());
+    let hub = Hub::new(clock.clone(), turn.clone());
     let n_stages = graph.stages().len();
     let readable: Vec<Arc<Signal>> = (0..n_stages).map(|_| Arc::default()).collect();
     let mut inputs: Vec<Vec<InputLink>> = (0..n_stages).map(|_| Vec::new()).collect();
     let mut outputs: Vec<Vec<OutputLink>> = (0..n_stages).map(|_| Vec::new()).collect();
     let mut meters = Meters {
-        clock,
+        clock: clock.clone(),
         links: Vec::new(),
         stages: Vec::new(),
     };
@@ -227,7 +229,7 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
         let (sender, receiver) = link(LinkParts {
             bound: spec.bound,
             turn: turn.clone(),
-            clock,
+            clock: clock.clone(),
             readable,
         });
         meters.links.push((graph.link_name(spec), spec.bound, sender.meter()));
@@ -254,7 +256,7 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
             ports: signature.inputs.into_iter().map(|port| port.name).collect(),
             inputs: Links::new(inputs, readable, stop.clone()),
             outputs,
-            clock,
+            clock: clock.clone(),
             turn: turn.clone(),
             stop: stop.clone(),
             reporter: Reporter {

@@ -105,7 +105,7 @@ async fn play_ready(ready: Ready, tap: Option<Receiver<Packet>>, mut hear: impl 
     // A graph's own channels are for programs that embed it; here nobody listens.
     drop(channels);
     let options = RunOptions {
-        clock,
+        clock: clock.clone(),
         trace,
         ..RunOptions::default()
     };

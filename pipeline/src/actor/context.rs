@@ -262,7 +262,7 @@ impl Context {
     // Time and the end
 
     pub fn clock(&self) -> Clock {
-        self.parts.clock
+        self.parts.clock.clone()
     }
 
     pub fn now(&self) -> Timestamp {

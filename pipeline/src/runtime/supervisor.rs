@@ -50,7 +50,7 @@ impl Supervisor {
             clock.sleep(deadline).await;
         };
         let mut timeout = std::pin::pin!(timeout);
-        let mut metrics = std::pin::pin!(tell_metrics(&handle, clock, metrics_every));
+        let mut metrics = std::pin::pin!(tell_metrics(&handle, clock.clone(), metrics_every));
         loop {
             let end = {
                 let next = std::pin::pin!(ends.next());
