@@ -145,7 +145,7 @@ async fn start_engine(graph: &Graph, name: &str, timing: Timing) -> Result<GpuHa
                 name: section.adapter,
                 ..AdapterChoice::default()
             };
-            actor::start(name, timing, move || WgpuEngine::new(choice)).await
+            actor::start(name, timing, move || WgpuEngine::new(choice.clone())).await
         }
     };
     let engine = started.with_context(|| format!("engine {name} cannot start"))?;
