@@ -259,6 +259,12 @@ impl Sender {
         sent
     }
 
+    /// Ends the link as if this were dropped: what lies on it still arrives.
+    pub fn close(&self) {
+        self.shared.lock().sender_gone = true;
+        self.shared.readable.notify();
+    }
+
     pub fn is_closed(&self) -> bool {
         self.shared.lock().receiver_gone
     }
@@ -270,8 +276,7 @@ impl Sender {
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        self.shared.lock().sender_gone = true;
-        self.shared.readable.notify();
+        self.close();
     }
 }
 
@@ -300,6 +305,13 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Receiver {
+    /// Ends the link as if this were dropped, and drops what lies on it.
+    pub fn close(&self) {
         let left = {
             let mut state = self.shared.lock();
             state.receiver_gone = true;

@@ -27,6 +27,10 @@ pub struct StageReport {
     pub type_name: String,
     pub received: u64,
     pub sent: u64,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// Packets that it had in hand when it failed, and that nobody got again.
+    pub lost: u64,
     /// How long it did not wait for packets or for room.
     pub busy: Duration,
 }
@@ -59,6 +63,8 @@ impl Report {
         for stage in &self.stages {
             metrics.push(metric(&stage.name, "received", stage.received as f64));
             metrics.push(metric(&stage.name, "sent", stage.sent as f64));
+            metrics.push(metric(&stage.name, "restarts", stage.restarts as f64));
+            metrics.push(metric(&stage.name, "lost", stage.lost as f64));
             metrics.push(metric(&stage.name, "busy_us", micros(stage.busy)));
         }
         metrics

@@ -13,7 +13,7 @@ fn start(text: &str, bench: &TestBench) -> Run {
 }
 
 /// A test in virtual time: it stands while the test looks.
-async fn in_virtual_time<F: Future<Output = ()>>(test: impl FnOnce(RunOptions) -> F) {
+pub(super) async fn in_virtual_time<F: Future<Output = ()>>(test: impl FnOnce(RunOptions) -> F) {
     let options = RunOptions {
         clock: Clock::new_virtual(),
         ..RunOptions::default()
@@ -22,11 +22,11 @@ async fn in_virtual_time<F: Future<Output = ()>>(test: impl FnOnce(RunOptions) -
 }
 
 /// Starts the graph of a text with these options.
-fn start_with(text: &str, bench: &TestBench, options: &RunOptions) -> Run {
+pub(super) fn start_with(text: &str, bench: &TestBench, options: &RunOptions) -> Run {
     Run::start(&graph(text, bench), &bench.registry, options.clone()).expect("it can be built")
 }
 
-async fn events_of(events: Events) -> Vec<Event> {
+pub(super) async fn events_of(events: Events) -> Vec<Event> {
     let mut all = Vec::new();
     while let Some(packet) = events.recv().await {
         if let Body::Event(event) = packet.body {
@@ -37,7 +37,7 @@ async fn events_of(events: Events) -> Vec<Event> {
 }
 
 /// A source, a stage `mid` of the given keys, and a sink `out`.
-fn chain_with(source: &str, mid: &str) -> String {
+pub(super) fn chain_with(source: &str, mid: &str) -> String {
     format!(
         "[stage.in]\ntype = \"test.count\"\n{source}\n[stage.mid]\n{mid}\ninput = \"in\"\n\
          [stage.out]\ntype = \"test.collect\"\ninput = \"mid\"\n"
