@@ -311,7 +311,7 @@ fn check_waiting_cycles(nodes: &[Node<'_>], links: &[LinkSpec], faults: &mut Vec
         faults.push(section.fault(
             "input",
             message,
-            "when_full = \"drop_oldest\" or \"drop_newest\" on one of them",
+            "when_full = \"latest\", \"drop_oldest\" or \"drop_newest\" on one of them",
         ));
     }
 }

@@ -56,6 +56,7 @@ impl Report {
         for LinkReport { name, counters, .. } in &self.links {
             metrics.push(metric(name, "sent", counters.sent as f64));
             metrics.push(metric(name, "dropped", counters.dropped as f64));
+            metrics.push(metric(name, "replaced", counters.replaced as f64));
             metrics.push(metric(name, "stale", counters.stale as f64));
             metrics.push(metric(name, "depth", counters.depth as f64));
             metrics.push(metric(name, "waited_us", micros(counters.waited)));

@@ -214,6 +214,23 @@ async fn a_cycle_that_drops_runs_and_ends() {
 }
 
 #[tokio::test]
+async fn feedback_over_a_latest_link_never_waits_and_ends() {
+    in_virtual_time(async |options| {
+        let bench = TestBench::new();
+        let text = "[stage.in]\ntype = \"test.count\"\nn = 50\nevery_ms = 10\n[stage.a]\ntype = \"test.join\"\ninput = \"in\"\n\
+                    inputs.more = { from = \"b\", when_full = \"latest\" }\n\
+                    [stage.b]\ntype = \"test.hop\"\ninput = \"a\"\n[stage.out]\ntype = \"test.collect\"\ninput = \"b\"\n";
+        let report = start_with(text, &bench, &options).join().await.expect("a good end");
+        let link = report.link("b -> a.more").expect("it is there");
+        assert_eq!((link.bound.size.get(), link.counters.dropped), (1, 0));
+        // Each goes round six times, and only the last may find its input ended.
+        let n_out = bench.collected.texts("out").len();
+        assert!((49 * 6..=50 * 6).contains(&n_out), "{n_out}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_slow_subscriber_stops_nobody_and_ends_with_the_run() {
     let bench = TestBench::new();
     let run = start(&chain_with("n = 5000", PASS), &bench);
@@ -309,7 +326,7 @@ fn without_a_runtime_it_says_so() {
 
 /// Any graph of sources, stages and sinks, with whatever links; most are refused.
 fn any_graph() -> impl Strategy<Value = String> {
-    let link = (0_usize..8, 1_usize..4, 0_usize..4);
+    let link = (0_usize..8, 1_usize..4, 0_usize..5);
     let stage = (0_usize..5, proptest::collection::vec(link, 1..3));
     proptest::collection::vec(stage, 2..8).prop_map(|stages| {
         let mut text = String::new();
@@ -320,11 +337,13 @@ fn any_graph() -> impl Strategy<Value = String> {
                 .into_iter()
                 .map(|(from, size, policy)| {
                     // Mostly from before, so that many are accepted; the last policy is the default.
+                    let size = if policy == 3 { 1 } else { size };
                     let from = if policy == 0 { from % n_stages } else { from % index.max(1) };
                     let when_full = [
                         " , when_full = \"wait\"",
                         ", when_full = \"drop_oldest\"",
                         ", when_full = \"drop_newest\"",
+                        ", when_full = \"latest\"",
                         "",
                     ];
                     format!("{{ from = \"s{from}\", size = {size}{} }}", when_full[policy])
