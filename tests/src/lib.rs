@@ -34,8 +34,17 @@ where
     F: Fn() -> Fut + Send + 'static,
     Fut: Future<Output = gpu::Result<E>> + 'static,
 {
+    start_in(Clock::new(), make)
+}
+
+/// The same in the time of `clock`.
+pub fn start_in<E: Engine, F, Fut>(clock: Clock, make: F) -> Result<GpuHandle>
+where
+    F: Fn() -> Fut + Send + 'static,
+    Fut: Future<Output = gpu::Result<E>> + 'static,
+{
     let timing = Timing {
-        clock: Clock::new(),
+        clock,
         trace: TraceHandle::off(),
     };
     Ok(block_on(gpu::actor::start("gpu", timing, make))?)

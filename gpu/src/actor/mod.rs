@@ -79,7 +79,8 @@ where
             Ok(engine) => {
                 let _ = ready.try_send(Ok(()));
                 drop(ready);
-                serve(engine, timing, &make, &inbox).await;
+                let clock = timing.clock.clone();
+                clock.track(serve(engine, timing, &make, &inbox)).await;
             }
             Err(error) => {
                 let _ = ready.try_send(Err(error));
@@ -122,10 +123,13 @@ impl<E: Engine> GpuActor<E> {
             while let Ok(request) = inbox.try_recv() {
                 self.accept(request);
             }
+            // Virtual time stands while the engine works.
+            let busy = self.work.timing.clock.busy();
             self.free_dropped();
             self.load_round().await?;
             self.encode_round().await?;
             self.generate_round().await?;
+            drop(busy);
             self.work.closing.retain_mut(|answer| !answer.flush());
             open = open && !(inbox.is_closed() && inbox.is_empty());
         }
@@ -171,6 +175,7 @@ impl<E: Engine> GpuActor<E> {
                 }
             }
             GpuRequest::Stats { reply } => {
+                self.free_dropped();
                 let _ = reply.try_send(Ok(self.stats()));
             }
         }

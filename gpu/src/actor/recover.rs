@@ -51,7 +51,8 @@ where
                 error: Error::DeviceLost { message },
             });
         }
-        if work.fruitless > 1 && spawn::has_runtime() {
+        // Without a runtime nothing can wait for real time.
+        if work.fruitless > 1 && (spawn::has_runtime() || work.timing.clock.is_virtual()) {
             let wait = FIRST_WAIT * 4u32.pow(work.fruitless - 2);
             work.timing.clock.sleep(wait).await;
         }
@@ -105,6 +106,7 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = Result<E>>,
 {
+    let _busy = work.timing.clock.busy();
     let mut engine = make().await?;
     for loaded in work.models.values_mut() {
         loaded.runner = load::put_on(&mut engine, loaded.source.clone(), &loaded.options, None).await?;
