@@ -16,9 +16,12 @@ use pipeline::time::Timestamp;
 use crate::failure::Interrupted;
 use crate::graph_text::GraphText;
 use crate::setup::{self, Ready};
+use crate::view::{self, View, held};
 
 /// How long an answer that is under way may take to end after Ctrl-C, before it is cancelled.
 const GRACE: Duration = Duration::from_secs(4);
+
+const STOPPING: &str = "stopping; again to end at once";
 
 /// What a run did, for its last line.
 #[derive(Debug, Default)]
@@ -52,28 +55,37 @@ pub fn tap_texts(text: &mut GraphText) -> String {
     name
 }
 
+/// What is shown and kept of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown<'a> {
+    /// Where its trace goes.
+    pub trace: Option<&'a Path>,
+    /// The graph at work is drawn on the terminal; nothing else may write to standard output.
+    pub view: bool,
+}
+
 /// Sets a text up and plays it to its end, or until Ctrl-C. `hear` gets each packet of the stage `tap`: see
 /// [`tap_texts`].
 ///
-/// Errors: those of the set-up; the first failure of a stage, after the others ended; a trace that cannot be written.
-pub async fn play(
-    text: &GraphText,
-    tap: &str,
-    trace_file: Option<&Path>,
-    hear: impl FnMut(&Packet) -> Result<()>,
-) -> Result<Summary> {
+/// Errors: a view without a terminal; those of the set-up; the first failure of a stage, after the others ended; a trace
+/// that cannot be written.
+pub async fn play(text: &GraphText, tap: &str, shown: Shown<'_>, hear: impl FnMut(&Packet) -> Result<()>) -> Result<Summary> {
+    // Found out before the work, not after it.
+    if shown.view {
+        view::require_terminal()?;
+    }
+    let trace_file = shown.trace;
     let trace_failed = || {
         format!(
             "the trace {} cannot be written",
             trace_file.unwrap_or(Path::new("")).display()
         )
     };
-    // Found out before the work, not after it.
     let trace_out = trace_file.map(File::create).transpose().with_context(trace_failed)?;
     let mut ready = unless_interrupted(setup::set_up(text, trace_file.is_some())).await?;
     let tap = ready.channels.remove(tap);
     let trace = ready.trace.clone();
-    let played = play_ready(ready, tap, hear).await;
+    let played = play_ready(ready, tap, shown.view, hear).await;
     if let Some(mut out) = trace_out {
         out.write_all(trace.to_json().as_bytes()).with_context(trace_failed)?;
     }
@@ -88,7 +100,12 @@ pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Res
     }
 }
 
-async fn play_ready(ready: Ready, tap: Option<Receiver<Packet>>, mut hear: impl FnMut(&Packet) -> Result<()>) -> Result<Summary> {
+async fn play_ready(
+    ready: Ready,
+    tap: Option<Receiver<Packet>>,
+    has_view: bool,
+    mut hear: impl FnMut(&Packet) -> Result<()>,
+) -> Result<Summary> {
     let Ready {
         graph,
         registry,
@@ -114,7 +131,9 @@ async fn play_ready(ready: Ready, tap: Option<Receiver<Packet>>, mut hear: impl 
     drop(registry);
     let started = clock.now();
     let (events, handle) = (run.events(), run.handle().clone());
-    let numbers = hear_events(events);
+    let view = has_view.then(|| View::open(&graph, handle.clone())).transpose()?;
+    let view = view.as_ref();
+    let numbers = hear_events(events, view);
     let words = async {
         let mut heard = Ok(());
         let (mut narrations, mut first_word) = (0, None);
@@ -125,6 +144,9 @@ async fn play_ready(ready: Ready, tap: Option<Receiver<Packet>>, mut hear: impl 
                 }
                 narrations += u64::from(text.finished.is_some() && !text.thought);
             }
+            if let Some(view) = view {
+                view.hear(&packet);
+            }
             if heard.is_ok() {
                 heard = hear(&packet);
                 if heard.is_err() {
@@ -134,7 +156,7 @@ async fn play_ready(ready: Ready, tap: Option<Receiver<Packet>>, mut hear: impl 
         }
         (heard, narrations, first_word)
     };
-    let interrupted = stop_at_interrupt(handle.clone());
+    let interrupted = stop_at_interrupt(handle.clone(), view);
     let all = futures::future::join3(run.join(), numbers, words);
     let (result, (new_tokens, decode_s), (heard, narrations, first_word)) =
         match select(std::pin::pin!(all), std::pin::pin!(interrupted)).await {
@@ -171,11 +193,14 @@ fn frames(graph: &pipeline::graph::Graph, report: &Report) -> u64 {
 }
 
 /// Prints warnings and adds up what `llm.generate` tells: tokens, and seconds of decoding.
-async fn hear_events(events: Events) -> (f64, f64) {
+async fn hear_events(events: Events, view: Option<&View>) -> (f64, f64) {
     let (mut new_tokens, mut decode_s, mut last) = (0.0, 0.0, 0.0);
     while let Some(packet) = events.recv().await {
+        if let Some(view) = view {
+            view.note(&packet);
+        }
         match packet.body {
-            Body::Event(Event::Warning { stage, message }) => eprintln!("warning: {stage}: {message}"),
+            Body::Event(Event::Warning { stage, message }) => held::note(&format!("warning: {stage}: {message}")),
             Body::Metric(metric) => match metric.name {
                 "new_tokens" => {
                     last = metric.value;
@@ -192,16 +217,30 @@ async fn hear_events(events: Events) -> (f64, f64) {
 
 /// Ends the run at the first Ctrl-C (or request to terminate), together with what is under way unless that takes long.
 /// Gives [`Interrupted`] at the second.
-async fn stop_at_interrupt(handle: RunHandle) -> Interrupted {
-    interrupt().await;
-    eprintln!("stopping; again to end at once");
+async fn stop_at_interrupt(handle: RunHandle, view: Option<&View>) -> Interrupted {
+    interrupt_in(view).await;
+    held::note(STOPPING);
+    if let Some(view) = view {
+        view.say(STOPPING);
+    }
     handle.stop();
     let grace = std::pin::pin!(tokio::time::sleep(GRACE));
-    if let Either::Right(_) = select(std::pin::pin!(interrupt()), grace).await {
+    if let Either::Right(_) = select(std::pin::pin!(interrupt_in(view)), grace).await {
         handle.next_turn();
-        interrupt().await;
+        interrupt_in(view).await;
     }
     Interrupted
+}
+
+/// A signal, or a key in the view.
+async fn interrupt_in(view: Option<&View>) {
+    let key = async {
+        match view {
+            Some(view) => view.interrupted().await,
+            None => std::future::pending().await,
+        }
+    };
+    select(std::pin::pin!(interrupt()), std::pin::pin!(key)).await;
 }
 
 #[cfg(unix)]
