@@ -64,7 +64,8 @@ Examples:
   qwglm narrate window:Firefox --engine wgpu
   qwglm narrate --tsv narrations.tsv shots/*.png
   qwglm narrate --jsonl narrations.jsonl frames/
-  qwglm narrate frames/ --trace trace.json        # open in ui.perfetto.dev";
+  qwglm narrate frames/ --trace trace.json        # open in ui.perfetto.dev
+  qwglm narrate frames/ -v                        # also what an answer waits for, part by part";
 
 const ASK: &str = "\
 Examples:

@@ -18,6 +18,7 @@ mod self_test;
 mod setup;
 mod source;
 mod view;
+mod waterfall;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -17,6 +17,7 @@ use crate::failure::Interrupted;
 use crate::graph_text::GraphText;
 use crate::setup::{self, Ready};
 use crate::view::{self, View, held};
+use crate::waterfall::{Waterfall, mean, waterfalls_from_trace};
 
 /// How long an answer that is under way may take to end after Ctrl-C, before it is cancelled.
 const GRACE: Duration = Duration::from_secs(4);
@@ -35,6 +36,8 @@ pub struct Summary {
     pub elapsed: Duration,
     pub loaded_in: Duration,
     pub adapters: String,
+    /// The mean of the answers, if the run was traced.
+    pub waterfall: Option<Waterfall>,
 }
 
 /// Adds a stage that hands all texts of the graph to the program; gives its name.
@@ -82,14 +85,26 @@ pub async fn play(text: &GraphText, tap: &str, shown: Shown<'_>, hear: impl FnMu
         )
     };
     let trace_out = trace_file.map(File::create).transpose().with_context(trace_failed)?;
-    let mut ready = unless_interrupted(setup::set_up(text, trace_file.is_some())).await?;
+    // A trace takes memory as long as the run goes on: only who asks has one.
+    let has_trace = trace_file.is_some() || tracing::enabled!(tracing::Level::DEBUG);
+    let mut ready = unless_interrupted(setup::set_up(text, has_trace)).await?;
     let tap = ready.channels.remove(tap);
+    let graph = ready.graph.clone();
     let trace = ready.trace.clone();
     let played = play_ready(ready, tap, shown.view, hear).await;
-    if let Some(mut out) = trace_out {
-        out.write_all(trace.to_json().as_bytes()).with_context(trace_failed)?;
+    if !has_trace {
+        return played;
     }
-    played
+    let trace = trace.to_json();
+    if let Some(mut out) = trace_out {
+        out.write_all(trace.as_bytes()).with_context(trace_failed)?;
+    }
+    let waterfalls = waterfalls_from_trace(&trace, &graph);
+    for waterfall in &waterfalls {
+        tracing::debug!(pts_ms = waterfall.pts_ms, "answer: {}", waterfall.line());
+    }
+    let waterfall = mean(&waterfalls);
+    played.map(|summary| Summary { waterfall, ..summary })
 }
 
 /// What `work` gives, or [`Interrupted`] at Ctrl-C: for work whose half is worth nothing.
@@ -294,6 +309,9 @@ impl Summary {
         if !self.adapters.is_empty() {
             line.push_str(&format!("; on {}", self.adapters));
         }
+        if let Some(waterfall) = &self.waterfall {
+            line.push_str(&format!("\nan answer: {}", waterfall.line()));
+        }
         line
     }
 
@@ -308,6 +326,7 @@ impl Summary {
             "elapsed_s": self.elapsed.as_secs_f64(),
             "load_s": self.loaded_in.as_secs_f64(),
             "engine": self.adapters,
+            "waterfall_ms": self.waterfall.as_ref().map(Waterfall::json),
         })
     }
 
