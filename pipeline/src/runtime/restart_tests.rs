@@ -4,8 +4,10 @@ use proptest::prelude::*;
 
 use super::tests::{chain_with, events_of, in_virtual_time, start_with};
 use super::*;
+use crate::actor::{Context, Stage};
 use crate::error::chain;
-use crate::packet::{Body, Event};
+use crate::packet::{Body, Event, PacketKind};
+use crate::registry::Factory;
 use crate::testing::flaky::Fate;
 use crate::testing::{TestBench, graph};
 
@@ -163,6 +165,58 @@ async fn always_starts_a_source_again_until_the_run_stops() {
         assert_eq!(report.stage("mid").expect("it is there").restarts, 0, "its input had ended");
     })
     .await;
+}
+
+/// Its first incarnation blocks its thread with its first packet until the gate opens; `gone` tells that it was dropped.
+struct Stuck {
+    gate: Option<std::sync::mpsc::Receiver<()>>,
+    _gone: Option<futures::channel::oneshot::Sender<()>>,
+}
+
+impl Stage for Stuck {
+    async fn run(mut self, ctx: Context) -> Result<(), StageError> {
+        while let Some(packet) = ctx.recv().await {
+            if let Some(gate) = self.gate.take() {
+                let _ = gate.recv();
+            }
+            let stamp = packet.stamp();
+            ctx.send(packet.body, stamp).await?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_hangs_in_blocking_code_reaches_nobody_once_it_is_left_behind() {
+    let mut bench = TestBench::new();
+    let (open, gate) = std::sync::mpsc::channel();
+    let (tell_gone, gone) = futures::channel::oneshot::channel();
+    let first = Mutex::new((Some(gate), Some(tell_gone)));
+    let build = move |_: toml::Table, _: &BuildContext<'_>| {
+        let (gate, gone) = &mut *first.lock().unwrap();
+        Ok(Stuck {
+            gate: gate.take(),
+            _gone: gone.take(),
+        })
+    };
+    let texts = &[PacketKind::Text];
+    let factory = Factory::new(build).input("in", texts).gives(texts);
+    bench.registry.add("test.stuck", factory);
+    let text = chain_with("n = 0", "type = \"test.stuck\"\nrestart = \"on-failure\"\ndeadline_ms = 100");
+    let run = start_with(&text, &bench, &RunOptions::default());
+    let events = run.events();
+    while let Some(packet) = events.recv().await {
+        if matches!(packet.body, Body::Event(Event::StageRestarted { .. })) {
+            break;
+        }
+    }
+    open.send(()).expect("it waits");
+    assert!(gone.await.is_err(), "it is dropped once it can be");
+    let report = run.stop().await.expect("a good end");
+    let stage = report.stage("mid").expect("it is there");
+    // In real time a slow machine may make it more than the one.
+    assert!(stage.restarts >= 1 && stage.lost == stage.restarts, "{stage:?}");
+    assert!(!bench.collected.texts("out").contains(&"0".to_owned()));
 }
 
 fn fates() -> impl Strategy<Value = Vec<Fate>> {
