@@ -32,6 +32,8 @@ pub(super) struct Decode {
     submitted: u32,
     in_flight: VecDeque<Batch>,
     last_seen: Timestamp,
+    /// The actor's `encoded_beside_answers` then.
+    encoded_before: Duration,
     /// Measured: how long a step takes.
     step: Option<Duration>,
     /// The cache is full: no further step may be queued.
@@ -62,6 +64,7 @@ impl Decode {
             submitted: first + 1,
             in_flight: VecDeque::from([Batch { first, n: 1, ring }]),
             last_seen: Timestamp::default(),
+            encoded_before: Duration::ZERO,
             step: None,
             full: false,
         }
@@ -92,7 +95,8 @@ impl<E: Engine> GpuActor<E> {
         let ring = batch.ring.await?;
         let now = self.work.timing.now();
         if begun {
-            decode.step = Some(now.since(decode.last_seen) / batch.n);
+            let elsewhere = self.work.encoded_beside_answers - decode.encoded_before;
+            decode.step = Some(now.since(decode.last_seen).saturating_sub(elsewhere) / batch.n);
         } else if generation.decoding.is_none() {
             let started = generation.started.unwrap_or(now);
             generation.stats.prefill_s = now.since(started).as_secs_f64();
@@ -101,6 +105,7 @@ impl<E: Engine> GpuActor<E> {
             self.work.timing.record("gpu.prefill", started, &[("n_tokens", fed as f64)]);
         }
         decode.last_seen = now;
+        decode.encoded_before = self.work.encoded_beside_answers;
         let (mut ids, mut logprobs, mut over) = (Vec::new(), Vec::new(), None);
         for step in batch.first..batch.first + batch.n {
             let (id, logprob) = ring_entry(&ring, step)?;

@@ -115,6 +115,8 @@ impl<E: Engine> GpuActor<E> {
     }
 
     async fn encode_slice(&mut self, encoding: &mut Encoding) -> Result<Option<FeatureTensors>> {
+        // Beside an answer each slice is waited for, so that its time is not counted as the answer's.
+        let is_alone = self.work.generations.is_empty();
         let request = &encoding.request;
         let loaded = find(&mut self.work.models, request.model)?;
         let (engine, runner) = (&mut self.engine, &mut loaded.runner);
@@ -140,7 +142,12 @@ impl<E: Engine> GpuActor<E> {
             behind.await?;
         }
         if pass.next_slice < pass.of.n_slices {
-            pass.behind = Some(fence(&mut self.engine, loaded));
+            let played = fence(&mut self.engine, loaded);
+            if is_alone {
+                pass.behind = Some(played);
+            } else {
+                played.await?;
+            }
             encoding.pass = Some(pass);
             return Ok(None);
         }

@@ -68,6 +68,11 @@ impl Generation {
         }
     }
 
+    /// Its prompt or its steps are being played.
+    pub(super) fn is_under_way(&self) -> bool {
+        !matches!(self.phase, Phase::Waiting)
+    }
+
     /// What was under way on an engine is gone.
     pub(super) fn begin_anew(&mut self) {
         self.phase = Phase::Waiting;

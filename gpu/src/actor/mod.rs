@@ -23,7 +23,7 @@ use pipeline::trace::TraceHandle;
 use self::encode::Encoding;
 use self::generate::Generation;
 use self::load::Loading;
-use self::work::{Loaded, Work};
+use self::work::{Loaded, Shares, Work};
 use crate::engine::{Engine, ReadFuture};
 use crate::error::{Error, Result};
 use crate::kv_cache::KvCache;
@@ -127,13 +127,35 @@ impl<E: Engine> GpuActor<E> {
             let busy = self.work.timing.clock.busy();
             self.free_dropped();
             self.load_round().await?;
-            self.encode_round().await?;
-            self.generate_round().await?;
+            self.shared_round().await?;
             drop(busy);
             self.work.closing.retain_mut(|answer| !answer.flush());
             open = open && !(inbox.is_closed() && inbox.is_empty());
         }
         Ok(())
+    }
+
+    /// A slice of an encoding and a piece of an answer; where both are under way, only what has had less of the engine's
+    /// time: a slow adapter's long slices must not keep words waiting.
+    async fn shared_round(&mut self) -> Result<()> {
+        let answering = self.work.generations.front().is_some_and(Generation::is_under_way);
+        if self.work.encodings.is_empty() || !answering {
+            self.work.shares = Shares::default();
+            self.encode_round().await?;
+            return self.generate_round().await;
+        }
+        let started = self.work.timing.now();
+        if self.work.shares.encode <= self.work.shares.generate {
+            let encoded = self.encode_round().await;
+            let spent = self.work.timing.now().since(started);
+            self.work.shares.encode += spent;
+            self.work.encoded_beside_answers += spent;
+            encoded
+        } else {
+            let generated = self.generate_round().await;
+            self.work.shares.generate += self.work.timing.now().since(started);
+            generated
+        }
     }
 
     fn accept(&mut self, request: GpuRequest) {

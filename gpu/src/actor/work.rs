@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Timing;
 use super::encode::Encoding;
@@ -56,6 +57,16 @@ pub(super) struct Work {
     /// Engines that were made, or tried, since something was last got done.
     pub(super) fruitless: u32,
     pub(super) timing: Timing,
+    pub(super) shares: Shares,
+    /// Only ever grows: what an answer's steps did not take of the time between two of its batches.
+    pub(super) encoded_beside_answers: Duration,
+}
+
+/// The engine's time that encodings and answers have had since both are under way.
+#[derive(Default)]
+pub(super) struct Shares {
+    pub(super) encode: Duration,
+    pub(super) generate: Duration,
 }
 
 impl Work {
@@ -71,6 +82,8 @@ impl Work {
             closing: VecDeque::new(),
             fruitless: 0,
             timing,
+            shares: Shares::default(),
+            encoded_beside_answers: Duration::ZERO,
         }
     }
 
