@@ -121,6 +121,16 @@ impl KvCache {
         Ok(())
     }
 
+    /// Empties every sequence, because what the engine held is gone. Sequences stay open under their ids.
+    pub fn forget(&mut self) {
+        self.holders.fill(0);
+        self.free = (0..self.holders.len() as u32).rev().collect();
+        for sequence in self.sequences.values_mut() {
+            sequence.tokens.clear();
+            sequence.blocks.clear();
+        }
+    }
+
     pub fn close(&mut self, id: SequenceId) {
         if let Some(sequence) = self.sequences.remove(&id) {
             self.give_back(sequence.blocks);
@@ -339,6 +349,7 @@ mod tests {
                     1 => if let Ok(new) = cache.fork(id) { ids.push(new) },
                     2 => { let _ = cache.truncate(id, n); }
                     3 => cache.close(id),
+                    4 if n == 0 => cache.forget(),
                     _ => if let Ok(length) = cache.len(id) && cache.reserve(id, length + n).is_ok() {
                         cache.push(id, &keys(0..n as u32)).map_err(|e| TestCaseError::fail(e.to_string()))?;
                     },

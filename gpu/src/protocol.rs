@@ -10,7 +10,7 @@ use async_channel::{Receiver, Sender, bounded};
 
 use crate::engine::Adapter;
 use crate::error::{Error, Result};
-use crate::model::qwen3_vl::features::FeatureTensors;
+use crate::model::qwen3_vl::features::FeatureKey;
 use crate::sampler::Sampling;
 use crate::weights::source::Source;
 
@@ -93,13 +93,14 @@ pub struct EncodeRequest {
     pub width: usize,
 }
 
-/// Embeddings on the engine; freed there when the last clone is dropped.
+/// Names embeddings on the engine; they, and the frames they came from, are freed when the last clone is dropped.
+/// Outlives the engine: after a lost device they are encoded again.
 #[derive(Clone)]
 pub struct FeatureHandle {
     pub model: ModelId,
     /// Patches: time (1), rows, columns.
     pub grid_thw: [u32; 3],
-    pub(crate) tensors: Arc<FeatureTensors>,
+    pub(crate) key: Arc<FeatureKey>,
 }
 
 impl fmt::Debug for FeatureHandle {

@@ -2,11 +2,13 @@
 
 mod context;
 mod input;
+mod life;
 
 pub use context::{Context, Stamp};
 pub(crate) use context::{ContextParts, OutputLink, StageMeter};
 pub use input::Input;
 pub(crate) use input::{InputLink, Links};
+pub(crate) use life::{Keep, Life};
 
 use std::future::Future;
 
@@ -17,7 +19,7 @@ use crate::spawn::{BoxFuture, MaybeSend};
 ///
 /// It ends when its inputs have ended (`ctx.recv()` gives `None`), when nobody reads its output (`ctx.send(…)` gives
 /// [`crate::error::Closed`], which `?` passes on as a good end) or, if it is a source, when the run stops (`ctx.stopping()`).
-/// Its outputs close when it has ended.
+/// Its outputs close when it has ended, unless its `restart` has it built anew: then they stay open, and only its state is lost.
 ///
 /// ```
 /// use pipeline::actor::{Context, Stage};

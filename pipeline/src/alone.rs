@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::join;
 
-use crate::actor::{Context, ContextParts, InputLink, Links, OutputLink, Stage};
+use crate::actor::{Context, ContextParts, InputLink, Life, Links, OutputLink, Stage};
 use crate::error::StageError;
 use crate::events::{Events, Hub, Reporter};
 use crate::link::{Bound, LinkParts, WhenFull, link};
@@ -43,7 +43,7 @@ pub async fn run_alone(stage: impl Stage, input: Vec<Packet>) -> Alone {
 /// to end by itself.
 pub async fn run_alone_with(stage: impl Stage, inputs: Vec<(&str, Vec<Packet>)>) -> Alone {
     let (clock, turn, stop) = (Clock::new(), Turn::new(), Stop::default());
-    let hub = Hub::new(clock, turn.clone());
+    let hub = Hub::new(clock.clone(), turn.clone());
     let events = hub.subscribe();
     let readable = Arc::default();
     let (mut links, mut feeds) = (Vec::new(), Vec::new());
@@ -52,7 +52,7 @@ pub async fn run_alone_with(stage: impl Stage, inputs: Vec<(&str, Vec<Packet>)>)
         let (sender, receiver) = link(LinkParts {
             bound,
             turn: turn.clone(),
-            clock,
+            clock: clock.clone(),
             readable: Arc::clone(&readable),
         });
         links.push(InputLink {
@@ -73,10 +73,10 @@ pub async fn run_alone_with(stage: impl Stage, inputs: Vec<(&str, Vec<Packet>)>)
     let (sender, receiver) = link(LinkParts {
         bound,
         turn: turn.clone(),
-        clock,
+        clock: clock.clone(),
         readable: Arc::default(),
     });
-    let context = Context::new(ContextParts {
+    let context = Context::new(Arc::new(ContextParts {
         ports,
         inputs: Links::new(links, readable, stop.clone()),
         outputs: vec![OutputLink {
@@ -93,7 +93,8 @@ pub async fn run_alone_with(stage: impl Stage, inputs: Vec<(&str, Vec<Packet>)>)
         },
         trace: TraceHandle::off(),
         meter: Arc::default(),
-    });
+        life: Life::default(),
+    }));
     let collect = async {
         let mut sent = Vec::new();
         while let Some(packet) = receiver.recv().await {

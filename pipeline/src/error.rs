@@ -21,6 +21,9 @@ pub enum Error {
     Stage { stage: String, source: Cause },
     #[error("stage {stage} panicked: {message}")]
     Panic { stage: String, message: String },
+    /// It worked on a packet and did not move for its `deadline_ms`.
+    #[error("stage {stage} hangs: no progress on a packet for {} ms", deadline.as_millis())]
+    Hang { stage: String, deadline: Duration },
     /// The run was stopped, and these stages still ran when its deadline came.
     #[error("{} did not end within {} ms and {} aborted", stages.join(", "), deadline.as_millis(), if stages.len() == 1 { "was" } else { "were" })]
     Deadline { stages: Vec<String>, deadline: Duration },

@@ -41,7 +41,7 @@ impl Hub {
         let parts = LinkParts {
             bound: Bound::new(SIZE, WhenFull::DropOldest),
             turn: Turn::new(),
-            clock: self.0.clock,
+            clock: self.0.clock.clone(),
             readable: Arc::new(Signal::default()),
         };
         let (sender, receiver) = link(parts);

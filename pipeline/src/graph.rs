@@ -5,14 +5,17 @@ mod check;
 mod cycles;
 mod inputs;
 mod picture;
+mod restart;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::config::Raw;
 use crate::error::Error;
 use crate::link::Bound;
 use crate::packet::PacketKind;
 use crate::registry::Registry;
+use crate::runtime::RestartPolicy;
 
 #[derive(Clone, Debug)]
 pub struct Graph {
@@ -33,7 +36,12 @@ pub struct StageSpec {
     pub model: Option<String>,
     /// The name of its `engine`, if its type takes one: a key of [`Graph::engines`].
     pub engine: Option<String>,
-    /// The keys of its own, without `type`, `input`, `inputs`, `model` and `engine`.
+    /// What follows when it ends or fails.
+    pub restart: RestartPolicy,
+    /// `deadline_ms`: with this long on a packet without progress it hangs, and that is a failure. Progress is being woken: by a
+    /// reply, a timer. Waiting for room on a link is no hang; a stage without a packet in hand is not watched.
+    pub deadline: Option<Duration>,
+    /// The keys of its own, without those that mean the same for every type.
     pub table: toml::Table,
     /// Where its section begins in the text.
     pub line: usize,

@@ -22,16 +22,20 @@ pub enum WhenFull {
     DropOldest,
     /// The packet that was to be sent is dropped.
     DropNewest,
+    /// The link has one slot, and the newest packet replaces what lies there: for a state, of which the last says all. Nothing
+    /// is lost by that, so it is no drop.
+    Latest,
 }
 
 impl WhenFull {
-    pub const NAMES: [&'static str; 3] = ["wait", "drop_oldest", "drop_newest"];
+    pub const ALL: [Self; 4] = [Self::Wait, Self::DropOldest, Self::DropNewest, Self::Latest];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Wait => "wait",
             Self::DropOldest => "drop_oldest",
             Self::DropNewest => "drop_newest",
+            Self::Latest => "latest",
         }
     }
 }
@@ -45,7 +49,12 @@ pub struct Bound {
 }
 
 impl Bound {
+    /// A link that keeps the latest has one slot, whatever `size` is.
     pub fn new(size: NonZeroUsize, when_full: WhenFull) -> Self {
+        let size = match when_full {
+            WhenFull::Latest => NonZeroUsize::MIN,
+            _ => size,
+        };
         Self { size, when_full }
     }
 
@@ -71,6 +80,8 @@ pub struct LinkCounters {
     pub received: u64,
     /// Packets that were dropped because the link was full.
     pub dropped: u64,
+    /// Packets that a newer one replaced on a `latest` link.
+    pub replaced: u64,
     /// Packets that were dropped because their turn was over.
     pub stale: u64,
     /// How long senders waited for room.
@@ -138,7 +149,7 @@ struct State {
 pub(crate) enum Sent {
     /// It is on the link.
     Kept,
-    /// It is on the link, and the oldest one no longer; or it is dropped itself.
+    /// It is on the link, and an older one no longer; or it is dropped itself.
     Dropped,
     /// Its turn is over.
     Stale,
@@ -170,6 +181,11 @@ impl Shared {
                     WhenFull::DropOldest => {
                         state.queue.pop_front();
                         state.counters.dropped += 1;
+                        sent = Sent::Dropped;
+                    }
+                    WhenFull::Latest => {
+                        state.queue.pop_front();
+                        state.counters.replaced += 1;
                         sent = Sent::Dropped;
                     }
                     WhenFull::DropNewest => {
@@ -259,6 +275,12 @@ impl Sender {
         sent
     }
 
+    /// Ends the link as if this were dropped: what lies on it still arrives.
+    pub fn close(&self) {
+        self.shared.lock().sender_gone = true;
+        self.shared.readable.notify();
+    }
+
     pub fn is_closed(&self) -> bool {
         self.shared.lock().receiver_gone
     }
@@ -270,8 +292,7 @@ impl Sender {
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        self.shared.lock().sender_gone = true;
-        self.shared.readable.notify();
+        self.close();
     }
 }
 
@@ -300,6 +321,13 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Receiver {
+    /// Ends the link as if this were dropped, and drops what lies on it.
+    pub fn close(&self) {
         let left = {
             let mut state = self.shared.lock();
             state.receiver_gone = true;

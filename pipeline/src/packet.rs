@@ -249,8 +249,16 @@ pub enum Event {
         stage: String,
         message: String,
     },
+    /// A stage failed, panicked or hung. Unless it is restarted, this ends the run.
     StageFailed {
         stage: String,
+        message: String,
+    },
+    /// A stage was built anew and goes on; `message` is what had ended it.
+    StageRestarted {
+        stage: String,
+        /// This one included.
+        n_restarts: u64,
         message: String,
     },
     StageEnded {

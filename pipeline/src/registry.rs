@@ -4,6 +4,7 @@
 mod factory;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::actor::BoxStage;
 use crate::error::{Fault, StageError};
@@ -88,6 +89,27 @@ impl BuildContext<'_> {
     pub fn engine(&self) -> Option<(&str, &toml::Table)> {
         let name = self.spec.engine.as_deref()?;
         Some((name, self.graph.engines().get(name)?))
+    }
+}
+
+/// All that it takes to build a stage of a run anew.
+pub(crate) struct Blueprint {
+    pub graph: Arc<Graph>,
+    /// Index into the graph's stages.
+    pub stage: usize,
+    pub build: Arc<dyn factory::Build>,
+    pub clock: Clock,
+    pub trace: Trace,
+}
+
+impl Blueprint {
+    pub fn build(&self) -> Result<BoxStage, StageError> {
+        self.build.build(&BuildContext {
+            graph: &self.graph,
+            spec: &self.graph.stages()[self.stage],
+            clock: self.clock.clone(),
+            trace: &self.trace,
+        })
     }
 }
 

@@ -1,6 +1,8 @@
 //! Starting, stopping and joining a graph's stages. Not what they do (crate `stages`).
 
+mod policy;
 mod report;
+mod supervised;
 mod supervisor;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,20 +10,22 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
+pub use policy::{RestartPolicy, RestartWhen};
 pub use report::{LinkReport, Report, StageReport};
 
-use crate::actor::{Context, ContextParts, InputLink, Links, OutputLink, StageMeter};
+use crate::actor::{ContextParts, InputLink, Keep, Life, Links, OutputLink, StageMeter};
 use crate::error::{Cause, Error, StageError};
 use crate::events::{Events, Hub, Reporter};
 use crate::graph::Graph;
 use crate::link::{LinkMeter, LinkParts, link};
-use crate::registry::{BuildContext, Registry};
+use crate::registry::{Blueprint, BuildContext, Registry};
 use crate::signal::Signal;
 use crate::spawn::{self, Task};
 use crate::time::Clock;
 use crate::trace::Trace;
 use crate::turn::{Stop, Turn};
-use supervisor::{Running, Supervisor};
+use supervised::{Start, Supervised};
+use supervisor::Supervisor;
 
 /// What a run is started with.
 #[derive(Clone)]
@@ -83,7 +87,7 @@ impl Run {
             let context = BuildContext {
                 graph,
                 spec,
-                clock: options.clock,
+                clock: options.clock.clone(),
                 trace: &options.trace,
             };
             let stage = registry.build(&context).map_err(|error| Error::Build {
@@ -93,30 +97,41 @@ impl Run {
             })?;
             stages.push(stage);
         }
-        let (handle, contexts) = wire(graph, registry, &options);
+        let (handle, all_parts) = wire(graph, registry, &options);
         let first_events = handle.hub.subscribe();
         tracing::info!(pipeline = graph.name(), n_stages = stages.len(), "run started");
-        let running = graph
-            .stages()
-            .iter()
-            .zip(stages)
-            .zip(contexts)
-            .map(|((spec, stage), context)| Running {
-                name: spec.name.clone(),
-                task: spawn::spawn(
-                    stage
-                        .run_boxed(context)
-                        .instrument(tracing::info_span!("stage.run", stage = %spec.name)),
-                ),
+        let graph = Arc::new(graph.clone());
+        let running = stages.into_iter().zip(all_parts).enumerate().map(|(index, (stage, parts))| {
+            let spec = &graph.stages()[index];
+            // A factory may hold an engine, which ends with the last that holds it.
+            let may_restart = spec.restart.policy != RestartWhen::Never;
+            let factory = registry.factory(&spec.type_name).filter(|_| may_restart);
+            let blueprint = factory.map(|factory| Blueprint {
+                graph: graph.clone(),
+                stage: index,
+                build: factory.build.clone(),
+                clock: options.clock.clone(),
+                trace: options.trace.clone(),
             });
+            let start = Start {
+                name: spec.name.clone(),
+                type_name: spec.type_name.clone(),
+                policy: spec.restart,
+                deadline: spec.deadline,
+                blueprint,
+                parts,
+            };
+            Supervised::start(stage, start)
+        });
         let supervisor = Supervisor {
             running: running.collect(),
             handle: handle.clone(),
-            clock: options.clock,
+            clock: options.clock.clone(),
             deadline: options.deadline,
             metrics_every: options.metrics_every,
         };
-        let outcome = spawn::spawn(
+        let outcome = spawn::spawn_tracked(
+            &options.clock,
             supervisor
                 .run()
                 .instrument(tracing::info_span!("graph.run", pipeline = graph.name())),
@@ -141,8 +156,8 @@ impl Run {
 
     /// Waits until all stages have ended by themselves or after a stop.
     ///
-    /// Errors: [`Error::Stage`] or [`Error::Panic`] of the stage that failed first, after the others drained their links and
-    /// ended; [`Error::Deadline`] with the stages that did not.
+    /// Errors: [`Error::Stage`], [`Error::Panic`], [`Error::Hang`] or (of a restart) [`Error::Build`] of the stage that first
+    /// failed for good, after the others drained their links and ended; [`Error::Deadline`] with the stages that did not.
     pub async fn join(mut self) -> Result<Report, Error> {
         let outcome = (&mut self.outcome).await;
         match outcome {
@@ -210,15 +225,15 @@ impl RunHandle {
 }
 
 /// Makes the links and each stage's side of them.
-fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle, Vec<Context>) {
-    let (clock, turn, stop) = (options.clock, Turn::new(), Stop::default());
-    let hub = Hub::new(clock, turn.clone());
+fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle, Vec<Arc<ContextParts>>) {
+    let (clock, turn, stop) = (options.clock.clone(), Turn::new(), Stop::default());
+    let hub = Hub::new(clock.clone(), turn.clone());
     let n_stages = graph.stages().len();
     let readable: Vec<Arc<Signal>> = (0..n_stages).map(|_| Arc::default()).collect();
     let mut inputs: Vec<Vec<InputLink>> = (0..n_stages).map(|_| Vec::new()).collect();
     let mut outputs: Vec<Vec<OutputLink>> = (0..n_stages).map(|_| Vec::new()).collect();
     let mut meters = Meters {
-        clock,
+        clock: clock.clone(),
         links: Vec::new(),
         stages: Vec::new(),
     };
@@ -227,7 +242,7 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
         let (sender, receiver) = link(LinkParts {
             bound: spec.bound,
             turn: turn.clone(),
-            clock,
+            clock: clock.clone(),
             readable,
         });
         meters.links.push((graph.link_name(spec), spec.bound, sender.meter()));
@@ -241,7 +256,7 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
             feedback: spec.feedback,
         });
     }
-    let mut contexts = Vec::new();
+    let mut all_parts = Vec::new();
     for (((spec, inputs), outputs), readable) in graph.stages().iter().zip(inputs).zip(outputs).zip(readable) {
         let signature = registry
             .factory(&spec.type_name)
@@ -249,12 +264,12 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
             .unwrap_or_default();
         let meter = Arc::new(StageMeter::default());
         meters.stages.push((spec.name.clone(), spec.type_name.clone(), meter.clone()));
-        contexts.push(Context::new(ContextParts {
+        all_parts.push(Arc::new(ContextParts {
             is_source: inputs.iter().all(|link| link.feedback),
             ports: signature.inputs.into_iter().map(|port| port.name).collect(),
             inputs: Links::new(inputs, readable, stop.clone()),
             outputs,
-            clock,
+            clock: clock.clone(),
             turn: turn.clone(),
             stop: stop.clone(),
             reporter: Reporter {
@@ -263,6 +278,10 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
             },
             trace: options.trace.track(&spec.name),
             meter,
+            life: Life::new(Keep {
+                retry: spec.restart.retry,
+                watch: spec.deadline.is_some(),
+            }),
         }));
     }
     (
@@ -272,7 +291,7 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
             hub,
             meters: Arc::new(meters),
         },
-        contexts,
+        all_parts,
     )
 }
 
@@ -283,5 +302,7 @@ fn cause_of(error: StageError) -> Cause {
     }
 }
 
+#[cfg(test)]
+mod restart_tests;
 #[cfg(test)]
 mod tests;

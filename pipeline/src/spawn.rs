@@ -11,6 +11,8 @@ use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::{AbortHandle, AbortRegistration, Abortable};
 
+use crate::time::Clock;
+
 /// `Send` natively, nothing in the tab, where JavaScript's values cannot leave their thread.
 #[cfg(not(target_arch = "wasm32"))]
 pub trait MaybeSend: Send {}
@@ -85,6 +87,13 @@ pub fn spawn<T: MaybeSend + 'static>(future: impl Future<Output = T> + MaybeSend
     task
 }
 
+/// As [`spawn`], as a task of `clock`: its virtual time stands while the task works, until its end is told.
+pub fn spawn_tracked<T: MaybeSend + 'static>(clock: &Clock, future: impl Future<Output = T> + MaybeSend + 'static) -> Task<T> {
+    let (promise, task) = promise();
+    spawn_on_platform(clock.track(promise.run(future)));
+    task
+}
+
 /// Whether [`spawn`] works here.
 pub fn has_runtime() -> bool {
     #[cfg(not(target_arch = "wasm32"))]
@@ -104,12 +113,14 @@ fn spawn_on_platform(run: impl Future<Output = ()> + 'static) {
 }
 
 /// Runs work of more than about a millisecond of CPU: natively on a thread for such work, in the tab (one thread a worker)
-/// at once. A panic of `work` goes on in the caller.
+/// at once. A panic of `work` goes on in the caller. Virtual time of the task that waits stands meanwhile.
 #[cfg(not(target_arch = "wasm32"))]
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     if !has_runtime() {
         return work();
     }
+    // Held by the one that waits, so that the result is there before time moves.
+    let _busy = Clock::of_task().map(|clock| clock.busy());
     match tokio::task::spawn_blocking(move || std::panic::catch_unwind(AssertUnwindSafe(work))).await {
         Ok(Ok(value)) => value,
         Ok(Err(panic)) => std::panic::resume_unwind(panic),

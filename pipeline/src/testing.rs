@@ -1,5 +1,7 @@
 //! Small stages for this crate's own tests. Not for other crates: those have `alone.rs`.
 
+pub(crate) mod flaky;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -270,6 +272,7 @@ impl TestBench {
             "test.break",
             Factory::new(|config: Break, _| Ok(config)).input("in", TEXT).gives(TEXT),
         );
+        flaky::register(&mut registry);
         registry.add(
             "test.thinks",
             pass().input("in", TEXT).model(Need::Required).engine(Need::Optional),

@@ -1,6 +1,7 @@
 //! Helpers of the system tests and of the golden program.
 
 pub mod close;
+pub mod flaky;
 pub mod golden;
 pub mod tokenizer;
 pub mod twin;
@@ -27,26 +28,34 @@ pub fn wgpu_engine() -> Result<WgpuEngine> {
     Ok(block_on(WgpuEngine::new(AdapterChoice::default()))?)
 }
 
-/// The actor of an engine on a thread of its own.
-pub fn start<E: Engine + Send>(engine: E) -> Result<GpuHandle> {
+/// The actor of the engines that `make` gives, on a thread of its own.
+pub fn start<E: Engine, F, Fut>(make: F) -> Result<GpuHandle>
+where
+    F: Fn() -> Fut + Send + 'static,
+    Fut: Future<Output = gpu::Result<E>> + 'static,
+{
+    start_in(Clock::new(), make)
+}
+
+/// The same in the time of `clock`.
+pub fn start_in<E: Engine, F, Fut>(clock: Clock, make: F) -> Result<GpuHandle>
+where
+    F: Fn() -> Fut + Send + 'static,
+    Fut: Future<Output = gpu::Result<E>> + 'static,
+{
     let timing = Timing {
-        clock: Clock::new(),
+        clock,
         trace: TraceHandle::off(),
     };
-    Ok(block_on(gpu::actor::start("gpu", timing, || async { Ok(engine) }))?)
+    Ok(block_on(gpu::actor::start("gpu", timing, make))?)
 }
 
 /// Both engines' actors, by name. Without an adapter the second is left out with a word, or, with `REQUIRE_GPU=1`, is an
 /// error.
 pub fn actors() -> Result<Vec<(&'static str, GpuHandle)>> {
-    let mut actors = vec![("sim", start(sim_engine(Kernels::Fast))?)];
+    let mut actors = vec![("sim", start(|| async { Ok(sim_engine(Kernels::Fast)) })?)];
     if twin::gpu_engine().is_some() {
-        let timing = Timing {
-            clock: Clock::new(),
-            trace: TraceHandle::off(),
-        };
-        let make = || WgpuEngine::new(AdapterChoice::default());
-        actors.push(("wgpu", block_on(gpu::actor::start("gpu", timing, make))?));
+        actors.push(("wgpu", start(|| WgpuEngine::new(AdapterChoice::default()))?));
     }
     Ok(actors)
 }

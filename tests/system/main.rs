@@ -4,3 +4,4 @@ mod engine;
 mod generation;
 mod goldens;
 mod kernels;
+mod recovery;

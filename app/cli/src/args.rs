@@ -37,6 +37,9 @@ pub enum Command {
     /// Draw a pipeline, as Mermaid or SVG
     #[command(after_help = GRAPH)]
     Graph(GraphArgs),
+    /// Measure this machine
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Say what this machine has, and test it
     #[command(after_help = DOCTOR)]
     Doctor(DoctorArgs),
@@ -61,7 +64,8 @@ Examples:
   qwglm narrate window:Firefox --engine wgpu
   qwglm narrate --tsv narrations.tsv shots/*.png
   qwglm narrate --jsonl narrations.jsonl frames/
-  qwglm narrate frames/ --trace trace.json        # open in ui.perfetto.dev";
+  qwglm narrate frames/ --trace trace.json        # open in ui.perfetto.dev
+  qwglm narrate frames/ -v                        # also what an answer waits for, part by part";
 
 const ASK: &str = "\
 Examples:
@@ -78,6 +82,7 @@ Examples:
   qwglm run configs/narrate.toml --engine-type sim
   qwglm run configs/narrate.toml --set screen.fps=1 --set model.eyes.quant=4
   qwglm run configs/describe.toml --set 'files.path=[\"a.png\", \"b.png\"]'
+  qwglm run configs/narrate.toml --view
   qwglm run configs/narrate.toml --trace trace.json";
 
 const GRAPH: &str = "\
@@ -176,6 +181,9 @@ pub struct NarrateArgs {
     /// One JSON object a line on standard output instead of words
     #[arg(long)]
     pub json: bool,
+    /// Draw the graph at work on the terminal: stages, links, last words
+    #[arg(long, conflicts_with = "json")]
+    pub view: bool,
     /// Also write `stem<TAB>narration` lines, white space collapsed (`-`: standard output)
     #[arg(long, value_name = "OUT")]
     pub tsv: Option<PathBuf>,
@@ -221,6 +229,9 @@ pub struct RunArgs {
     /// Texts and counters as JSON, an object a line, instead of what the configuration writes to standard output
     #[arg(long)]
     pub json: bool,
+    /// Draw the graph at work on the terminal: stages, links, last words
+    #[arg(long, conflicts_with = "json")]
+    pub view: bool,
     /// Write a trace that Perfetto opens
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
@@ -233,6 +244,25 @@ pub struct GraphArgs {
     /// The file: .svg or .mmd [default: Mermaid on standard output]
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// What the runtime itself costs: a packet a hop, memory, overlap of stages, a stop
+    Pipeline(BenchPipelineArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BenchPipelineArgs {
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Packets that go through five stages
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub packets: u64,
+    /// Runs of which the median is taken, after one that warms up
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub runs: u32,
 }
 
 #[derive(Debug, Args)]

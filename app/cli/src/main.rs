@@ -2,6 +2,7 @@
 
 mod args;
 mod ask;
+mod bench;
 mod doctor;
 mod embedded;
 mod failure;
@@ -16,6 +17,8 @@ mod sections;
 mod self_test;
 mod setup;
 mod source;
+mod view;
+mod waterfall;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -62,6 +65,7 @@ async fn dispatch(command: Command) -> Result<()> {
         Command::Ask(args) => ask::ask(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Graph(args) => graph::graph(&args),
+        Command::Bench(command) => bench::bench(command).await,
         Command::Doctor(args) => doctor::doctor(&args).await,
     }
 }
@@ -79,7 +83,7 @@ fn start_tracing(verbose: u8) {
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| view::held::Stderr)
         .init();
 }
 

@@ -9,7 +9,7 @@ use crate::args::NarrateArgs;
 use crate::embedded::Recording;
 use crate::failure::usage;
 use crate::graph_text::GraphText;
-use crate::play::{self, json_from_packet, play, tap_texts};
+use crate::play::{self, Shown, json_from_packet, play, tap_texts};
 use crate::print_line;
 use crate::source::Source;
 
@@ -30,7 +30,11 @@ pub async fn narrate(args: NarrateArgs) -> Result<()> {
     let mut text = play::unless_interrupted(text(&args, source)).await?;
     let tap = tap_texts(&mut text);
     let json = args.json;
-    let summary = play(&text, &tap, args.trace.as_deref(), |packet| match json_from_packet(packet) {
+    let shown = Shown {
+        trace: args.trace.as_deref(),
+        view: args.view,
+    };
+    let summary = play(&text, &tap, shown, |packet| match json_from_packet(packet) {
         Some(object) if json => print_line(&object.to_string()),
         _ => Ok(()),
     })
@@ -95,12 +99,14 @@ fn set_source(text: &mut GraphText, source: &Source, args: &NarrateArgs) -> Resu
 /// The words go to the terminal or out as JSON, and to the files that were asked for.
 fn set_sinks(text: &mut GraphText, args: &NarrateArgs) -> Result<()> {
     let is_stdout = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
-    let n_on_stdout = [args.json, is_stdout(&args.tsv), is_stdout(&args.jsonl)]
+    let n_on_stdout = [args.json, args.view, is_stdout(&args.tsv), is_stdout(&args.jsonl)]
         .into_iter()
         .filter(|on| *on)
         .count();
     if n_on_stdout > 1 {
-        return Err(usage("only one of --json, --tsv - and --jsonl - can have standard output"));
+        return Err(usage(
+            "only one of --json, --view, --tsv - and --jsonl - can have standard output",
+        ));
     }
     // A configuration's own sinks are its business, unless they would write between ours.
     let is_bundled = args.config.is_none();

@@ -16,9 +16,13 @@ use pipeline::time::Timestamp;
 use crate::failure::Interrupted;
 use crate::graph_text::GraphText;
 use crate::setup::{self, Ready};
+use crate::view::{self, View, held};
+use crate::waterfall::{Waterfall, mean, waterfalls_from_trace};
 
 /// How long an answer that is under way may take to end after Ctrl-C, before it is cancelled.
 const GRACE: Duration = Duration::from_secs(4);
+
+const STOPPING: &str = "stopping; again to end at once";
 
 /// What a run did, for its last line.
 #[derive(Debug, Default)]
@@ -32,6 +36,8 @@ pub struct Summary {
     pub elapsed: Duration,
     pub loaded_in: Duration,
     pub adapters: String,
+    /// The mean of the answers, if the run was traced.
+    pub waterfall: Option<Waterfall>,
 }
 
 /// Adds a stage that hands all texts of the graph to the program; gives its name.
@@ -52,32 +58,53 @@ pub fn tap_texts(text: &mut GraphText) -> String {
     name
 }
 
+/// What is shown and kept of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown<'a> {
+    /// Where its trace goes.
+    pub trace: Option<&'a Path>,
+    /// The graph at work is drawn on the terminal; nothing else may write to standard output.
+    pub view: bool,
+}
+
 /// Sets a text up and plays it to its end, or until Ctrl-C. `hear` gets each packet of the stage `tap`: see
 /// [`tap_texts`].
 ///
-/// Errors: those of the set-up; the first failure of a stage, after the others ended; a trace that cannot be written.
-pub async fn play(
-    text: &GraphText,
-    tap: &str,
-    trace_file: Option<&Path>,
-    hear: impl FnMut(&Packet) -> Result<()>,
-) -> Result<Summary> {
+/// Errors: a view without a terminal; those of the set-up; the first failure of a stage, after the others ended; a trace
+/// that cannot be written.
+pub async fn play(text: &GraphText, tap: &str, shown: Shown<'_>, hear: impl FnMut(&Packet) -> Result<()>) -> Result<Summary> {
+    // Found out before the work, not after it.
+    if shown.view {
+        view::require_terminal()?;
+    }
+    let trace_file = shown.trace;
     let trace_failed = || {
         format!(
             "the trace {} cannot be written",
             trace_file.unwrap_or(Path::new("")).display()
         )
     };
-    // Found out before the work, not after it.
     let trace_out = trace_file.map(File::create).transpose().with_context(trace_failed)?;
-    let mut ready = unless_interrupted(setup::set_up(text, trace_file.is_some())).await?;
+    // A trace takes memory as long as the run goes on: only who asks has one.
+    let has_trace = trace_file.is_some() || tracing::enabled!(tracing::Level::DEBUG);
+    let mut ready = unless_interrupted(setup::set_up(text, has_trace)).await?;
     let tap = ready.channels.remove(tap);
+    let graph = ready.graph.clone();
     let trace = ready.trace.clone();
-    let played = play_ready(ready, tap, hear).await;
-    if let Some(mut out) = trace_out {
-        out.write_all(trace.to_json().as_bytes()).with_context(trace_failed)?;
+    let played = play_ready(ready, tap, shown.view, hear).await;
+    if !has_trace {
+        return played;
     }
-    played
+    let trace = trace.to_json();
+    if let Some(mut out) = trace_out {
+        out.write_all(trace.as_bytes()).with_context(trace_failed)?;
+    }
+    let waterfalls = waterfalls_from_trace(&trace, &graph);
+    for waterfall in &waterfalls {
+        tracing::debug!(pts_ms = waterfall.pts_ms, "answer: {}", waterfall.line());
+    }
+    let waterfall = mean(&waterfalls);
+    played.map(|summary| Summary { waterfall, ..summary })
 }
 
 /// What `work` gives, or [`Interrupted`] at Ctrl-C: for work whose half is worth nothing.
@@ -88,7 +115,12 @@ pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Res
     }
 }
 
-async fn play_ready(ready: Ready, tap: Option<Receiver<Packet>>, mut hear: impl FnMut(&Packet) -> Result<()>) -> Result<Summary> {
+async fn play_ready(
+    ready: Ready,
+    tap: Option<Receiver<Packet>>,
+    has_view: bool,
+    mut hear: impl FnMut(&Packet) -> Result<()>,
+) -> Result<Summary> {
     let Ready {
         graph,
         registry,
@@ -105,7 +137,7 @@ async fn play_ready(ready: Ready, tap: Option<Receiver<Packet>>, mut hear: impl 
     // A graph's own channels are for programs that embed it; here nobody listens.
     drop(channels);
     let options = RunOptions {
-        clock,
+        clock: clock.clone(),
         trace,
         ..RunOptions::default()
     };
@@ -114,7 +146,9 @@ async fn play_ready(ready: Ready, tap: Option<Receiver<Packet>>, mut hear: impl 
     drop(registry);
     let started = clock.now();
     let (events, handle) = (run.events(), run.handle().clone());
-    let numbers = hear_events(events);
+    let view = has_view.then(|| View::open(&graph, handle.clone())).transpose()?;
+    let view = view.as_ref();
+    let numbers = hear_events(events, view);
     let words = async {
         let mut heard = Ok(());
         let (mut narrations, mut first_word) = (0, None);
@@ -125,6 +159,9 @@ async fn play_ready(ready: Ready, tap: Option<Receiver<Packet>>, mut hear: impl 
                 }
                 narrations += u64::from(text.finished.is_some() && !text.thought);
             }
+            if let Some(view) = view {
+                view.hear(&packet);
+            }
             if heard.is_ok() {
                 heard = hear(&packet);
                 if heard.is_err() {
@@ -134,7 +171,7 @@ async fn play_ready(ready: Ready, tap: Option<Receiver<Packet>>, mut hear: impl 
         }
         (heard, narrations, first_word)
     };
-    let interrupted = stop_at_interrupt(handle.clone());
+    let interrupted = stop_at_interrupt(handle.clone(), view);
     let all = futures::future::join3(run.join(), numbers, words);
     let (result, (new_tokens, decode_s), (heard, narrations, first_word)) =
         match select(std::pin::pin!(all), std::pin::pin!(interrupted)).await {
@@ -171,11 +208,14 @@ fn frames(graph: &pipeline::graph::Graph, report: &Report) -> u64 {
 }
 
 /// Prints warnings and adds up what `llm.generate` tells: tokens, and seconds of decoding.
-async fn hear_events(events: Events) -> (f64, f64) {
+async fn hear_events(events: Events, view: Option<&View>) -> (f64, f64) {
     let (mut new_tokens, mut decode_s, mut last) = (0.0, 0.0, 0.0);
     while let Some(packet) = events.recv().await {
+        if let Some(view) = view {
+            view.note(&packet);
+        }
         match packet.body {
-            Body::Event(Event::Warning { stage, message }) => eprintln!("warning: {stage}: {message}"),
+            Body::Event(Event::Warning { stage, message }) => held::note(&format!("warning: {stage}: {message}")),
             Body::Metric(metric) => match metric.name {
                 "new_tokens" => {
                     last = metric.value;
@@ -192,16 +232,30 @@ async fn hear_events(events: Events) -> (f64, f64) {
 
 /// Ends the run at the first Ctrl-C (or request to terminate), together with what is under way unless that takes long.
 /// Gives [`Interrupted`] at the second.
-async fn stop_at_interrupt(handle: RunHandle) -> Interrupted {
-    interrupt().await;
-    eprintln!("stopping; again to end at once");
+async fn stop_at_interrupt(handle: RunHandle, view: Option<&View>) -> Interrupted {
+    interrupt_in(view).await;
+    held::note(STOPPING);
+    if let Some(view) = view {
+        view.say(STOPPING);
+    }
     handle.stop();
     let grace = std::pin::pin!(tokio::time::sleep(GRACE));
-    if let Either::Right(_) = select(std::pin::pin!(interrupt()), grace).await {
+    if let Either::Right(_) = select(std::pin::pin!(interrupt_in(view)), grace).await {
         handle.next_turn();
-        interrupt().await;
+        interrupt_in(view).await;
     }
     Interrupted
+}
+
+/// A signal, or a key in the view.
+async fn interrupt_in(view: Option<&View>) {
+    let key = async {
+        match view {
+            Some(view) => view.interrupted().await,
+            None => std::future::pending().await,
+        }
+    };
+    select(std::pin::pin!(interrupt()), std::pin::pin!(key)).await;
 }
 
 #[cfg(unix)]
@@ -255,6 +309,9 @@ impl Summary {
         if !self.adapters.is_empty() {
             line.push_str(&format!("; on {}", self.adapters));
         }
+        if let Some(waterfall) = &self.waterfall {
+            line.push_str(&format!("\nan answer: {}", waterfall.line()));
+        }
         line
     }
 
@@ -269,6 +326,7 @@ impl Summary {
             "elapsed_s": self.elapsed.as_secs_f64(),
             "load_s": self.loaded_in.as_secs_f64(),
             "engine": self.adapters,
+            "waterfall_ms": self.waterfall.as_ref().map(Waterfall::json),
         })
     }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::args::RunArgs;
 use crate::graph_text::GraphText;
-use crate::play::{json_from_packet, play, tap_texts};
+use crate::play::{Shown, json_from_packet, play, tap_texts};
 use crate::print_line;
 
 /// Runs a configuration to its end, or until Ctrl-C; says on standard error how it went.
@@ -12,7 +12,7 @@ use crate::print_line;
 /// Errors: bad usage, and those of [`play()`].
 pub async fn run(args: RunArgs) -> Result<()> {
     let mut text = GraphText::from_args(&args.config)?;
-    if args.json {
+    if args.json || args.view {
         for sink in text.stages_of(&["sink."]) {
             if text.writes_to_stdout(&sink) {
                 text.remove_stage(&sink);
@@ -20,7 +20,11 @@ pub async fn run(args: RunArgs) -> Result<()> {
         }
     }
     let tap = tap_texts(&mut text);
-    let summary = play(&text, &tap, args.trace.as_deref(), |packet| match json_from_packet(packet) {
+    let shown = Shown {
+        trace: args.trace.as_deref(),
+        view: args.view,
+    };
+    let summary = play(&text, &tap, shown, |packet| match json_from_packet(packet) {
         Some(object) if args.json => print_line(&object.to_string()),
         _ => Ok(()),
     })

@@ -93,7 +93,7 @@ fn registry(env: &Arc<Env>, models: Models) -> Registry {
 pub async fn set_up(text: &GraphText, has_trace: bool) -> Result<Ready> {
     let graph = text.check(&registry_for_checks(&text.base, Models::Found))?;
     let clock = Clock::new();
-    let trace = if has_trace { Trace::on(clock) } else { Trace::off() };
+    let trace = if has_trace { Trace::on(clock.clone()) } else { Trace::off() };
     let mut env = Env {
         base: text.base.clone(),
         ..Env::default()
@@ -101,7 +101,7 @@ pub async fn set_up(text: &GraphText, has_trace: bool) -> Result<Ready> {
     let mut adapters = BTreeMap::new();
     for name in names(&graph, |stage| stage.engine.as_deref()) {
         let timing = Timing {
-            clock,
+            clock: clock.clone(),
             trace: trace.track(&format!("engine.{name}")),
         };
         let engine = start_engine(&graph, name, timing).await?;
@@ -145,7 +145,7 @@ async fn start_engine(graph: &Graph, name: &str, timing: Timing) -> Result<GpuHa
                 name: section.adapter,
                 ..AdapterChoice::default()
             };
-            actor::start(name, timing, move || WgpuEngine::new(choice)).await
+            actor::start(name, timing, move || WgpuEngine::new(choice.clone())).await
         }
     };
     let engine = started.with_context(|| format!("engine {name} cannot start"))?;

@@ -1,47 +1,51 @@
-//! One answer at a time: prompt in chunks, then decode steps in batches of a few milliseconds, two in flight.
+//! One answer at a time: prompt in chunks, then (`decode`) steps in batches of a few milliseconds, two in flight.
 //!
-//! The id that a step samples is the next step's input on the engine; the CPU reads ids late, from a ring. A stop token
-//! turns the steps queued behind it into no-ops there, so nothing has to be taken back here.
+//! An answer that a lost device interrupts begins anew with the ids that its receiver was told behind the prompt, and with
+//! the step count, the thought and the penalties as they were then; so the next id is the one that would have come.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use async_channel::{Sender, TrySendError};
 use pipeline::time::Timestamp;
 
-use super::{GpuActor, Loaded, fence};
+use super::decode::Decode;
+use super::work::{Encoded, Held, Loaded, Work, find};
+use super::{GpuActor, fence, is_lost};
 use crate::engine::{Engine, NO_THOUGHT, ReadFuture, State};
 use crate::error::{Error, Result};
 use crate::kv_cache::TokenKey;
 use crate::model::qwen3_vl::mrope::{Positions, positions};
-use crate::model::qwen3_vl::runner::{Feed, MediaRows, RING_LEN, buckets};
+use crate::model::qwen3_vl::runner::{Feed, MediaRows, buckets};
 use crate::protocol::{FinishReason, GenerateEvent, GenerateRequest, GenerateStats, SequenceId};
 use crate::sampler::{MAX_STOP, SamplingWords};
 
-/// Work of one batch of steps; two batches are in flight.
-const BATCH: Duration = Duration::from_millis(15);
-const MAX_BATCH: u32 = 32;
-const IN_FLIGHT: usize = 2;
-
 /// An answer that waits, is under way, or waits for its receiver.
 pub(super) struct Generation {
-    request: GenerateRequest,
-    reply: Sender<Result<GenerateEvent>>,
+    pub(super) request: GenerateRequest,
+    pub(super) reply: Sender<Result<GenerateEvent>>,
     /// What the receiver has not taken yet; tokens are merged, so this stays short.
     backlog: VecDeque<Result<GenerateEvent>>,
-    phase: Phase,
-    stats: GenerateStats,
-    started: Timestamp,
+    pub(super) phase: Phase,
+    pub(super) stats: GenerateStats,
+    /// When its turn came.
+    pub(super) started: Option<Timestamp>,
+    /// When its first id came.
+    pub(super) decoding: Option<Timestamp>,
+    /// The ids that were told, and with them prompt tokens that were told to be in the cache.
+    pub(super) ids: Vec<u32>,
+    prefill_told: usize,
 }
 
-enum Phase {
+pub(super) enum Phase {
     Waiting,
     Prefill(Prefill),
     Decode(Decode),
 }
 
-struct Prefill {
+pub(super) struct Prefill {
     sequence: SequenceId,
+    /// The prompt, and what was answered before a device was lost.
+    tokens: Vec<u32>,
     keys: Vec<TokenKey>,
     positions: Positions,
     /// `(first token, bucket, tokens)` still to be fed.
@@ -49,37 +53,34 @@ struct Prefill {
     behind: Option<ReadFuture>,
 }
 
-struct Decode {
-    sequence: SequenceId,
-    since: Timestamp,
-    stop_ids: Vec<u32>,
-    submitted: u32,
-    in_flight: VecDeque<Batch>,
-    ids: Vec<u32>,
-    last_seen: Timestamp,
-    /// Measured: how long a step takes.
-    step: Option<Duration>,
-    /// The cache is full: no further step may be queued.
-    full: bool,
-}
-
-struct Batch {
-    first: u32,
-    n: u32,
-    ring: ReadFuture,
-}
-
 impl Generation {
     pub(super) fn new(request: GenerateRequest, reply: Sender<Result<GenerateEvent>>) -> Self {
-        let (backlog, phase) = (VecDeque::new(), Phase::Waiting);
         Self {
             request,
             reply,
-            backlog,
-            phase,
+            backlog: VecDeque::new(),
+            phase: Phase::Waiting,
             stats: GenerateStats::default(),
-            started: Timestamp::default(),
+            started: None,
+            decoding: None,
+            ids: Vec::new(),
+            prefill_told: 0,
         }
+    }
+
+    /// Its prompt or its steps are being played.
+    pub(super) fn is_under_way(&self) -> bool {
+        !matches!(self.phase, Phase::Waiting)
+    }
+
+    /// What was under way on an engine is gone.
+    pub(super) fn begin_anew(&mut self) {
+        self.phase = Phase::Waiting;
+    }
+
+    /// The last that is told.
+    pub(super) fn fail(&mut self, error: Error) {
+        self.backlog.push_back(Err(error));
     }
 
     /// Gives the receiver what it has room for; `true` when nothing is left or nobody listens.
@@ -108,7 +109,7 @@ impl Generation {
         }
     }
 
-    fn tell(&mut self, event: GenerateEvent) {
+    pub(super) fn tell(&mut self, event: GenerateEvent) {
         if let (
             GenerateEvent::Tokens { ids, logprobs },
             Some(Ok(GenerateEvent::Tokens {
@@ -124,30 +125,51 @@ impl Generation {
         }
         self.flush();
     }
+
+    /// Says how much of the prompt is in the cache, unless that was said before a device was lost.
+    fn tell_prefill(&mut self, fed: usize) {
+        let total = self.stats.prompt_tokens;
+        let done = fed.min(total);
+        if done > self.prefill_told {
+            self.prefill_told = done;
+            let reused = self.stats.reused_tokens;
+            self.tell(GenerateEvent::Prefill { done, reused, total });
+        }
+    }
+}
+
+impl Work {
+    /// An answer is over; it stays until its receiver took all of it.
+    pub(super) fn close(&mut self, mut generation: Generation) {
+        if !generation.flush() {
+            self.closing.push_back(generation);
+        }
+    }
 }
 
 impl<E: Engine> GpuActor<E> {
     /// Moves the answer that is due on by a chunk or a batch.
-    pub(super) async fn generate_round(&mut self) {
-        let Some(mut generation) = self.generations.pop_front() else {
-            return;
+    ///
+    /// Errors: [`Error::DeviceLost`]; the answer stays, and goes on after what was told of it.
+    pub(super) async fn generate_round(&mut self) -> Result<()> {
+        let Some(mut generation) = self.work.generations.pop_front() else {
+            return Ok(());
         };
         generation.flush();
-        let result = self.advance(&mut generation).await;
-        match result {
-            Ok(false) => self.generations.push_front(generation),
-            Ok(true) => self.close(generation),
+        let advanced = self.advance(&mut generation).await;
+        match self.diagnosed(advanced).await {
+            Ok(false) => self.work.generations.push_front(generation),
+            Ok(true) => self.work.close(generation),
+            Err(error) if is_lost(&error) => {
+                self.work.generations.push_front(generation);
+                return Err(error);
+            }
             Err(error) => {
-                generation.backlog.push_back(Err(error));
-                self.close(generation);
+                generation.fail(error);
+                self.work.close(generation);
             }
         }
-    }
-
-    fn close(&mut self, mut generation: Generation) {
-        if !generation.flush() {
-            self.closing.push_back(generation);
-        }
+        Ok(())
     }
 
     /// One step of the answer's phases; `true` when it is over.
@@ -156,9 +178,19 @@ impl<E: Engine> GpuActor<E> {
         match std::mem::replace(&mut generation.phase, Phase::Waiting) {
             Phase::Waiting if cancelled => Ok(true),
             Phase::Waiting => {
-                generation.started = self.timing.now();
-                let prefill = self.begin(generation)?;
-                generation.phase = Phase::Prefill(prefill);
+                generation.started.get_or_insert(self.work.timing.now());
+                if !self.media_are_here(&generation.request)? {
+                    return Ok(false);
+                }
+                match self.begin(generation) {
+                    Ok(prefill) => generation.phase = Phase::Prefill(prefill),
+                    // Its cache was full when the device was lost: the last id that was told was not fed.
+                    Err(Error::ContextFull { .. }) if !generation.ids.is_empty() => {
+                        self.finish(generation, FinishReason::Length);
+                        return Ok(true);
+                    }
+                    Err(error) => return Err(error),
+                }
                 Ok(false)
             }
             Phase::Prefill(_) if cancelled => Ok(true),
@@ -170,16 +202,27 @@ impl<E: Engine> GpuActor<E> {
         }
     }
 
-    /// Checks the request, finds its sequence and how much of the prompt is there already.
+    /// Whether all features of the prompt are on the engine; those that are not are made.
+    fn media_are_here(&mut self, request: &GenerateRequest) -> Result<bool> {
+        let mut all = true;
+        for (_, features) in &request.media {
+            if features.model != request.model || !self.work.keeps(&features.key) {
+                return Err(Error::Prompt {
+                    message: "features of another model or engine".into(),
+                });
+            }
+            all &= self.are_here(features.key.id)?;
+        }
+        Ok(all)
+    }
+
+    /// Checks the request, finds its sequence and how much of what is to be fed is there already.
     fn begin(&mut self, generation: &mut Generation) -> Result<Prefill> {
         let request = &generation.request;
-        let loaded = self
-            .models
-            .get_mut(&request.model)
-            .ok_or(Error::UnknownModel { model: request.model.0 })?;
+        let loaded = self.work.loaded(request.model)?;
         let config = &loaded.runner.model.config;
-        let n = request.tokens.len();
-        if n == 0 || request.max_new_tokens == 0 {
+        let n_prompt = request.tokens.len();
+        if n_prompt == 0 || request.max_new_tokens == 0 {
             return Err(Error::Prompt {
                 message: "it is empty, or no new token is allowed".into(),
             });
@@ -189,30 +232,28 @@ impl<E: Engine> GpuActor<E> {
                 message: format!("token {id} is not in the vocabulary of {}", config.text.vocab_size),
             });
         }
+        let tokens: Vec<u32> = request.tokens.iter().chain(&generation.ids).copied().collect();
+        let n = tokens.len();
         let grids: Vec<_> = request.media.iter().map(|(at, features)| (*at, features.grid_thw)).collect();
+        // The prompt alone has to have room for its media; what was answered counts up from there.
+        positions(n_prompt, &grids, config.vision.spatial_merge_size)?;
         let positions = positions(n, &grids, config.vision.spatial_merge_size)?;
-        let mut keys: Vec<_> = request.tokens.iter().map(|&id| TokenKey { id, features: 0 }).collect();
+        let mut keys: Vec<_> = tokens.iter().map(|&id| TokenKey { id, features: 0 }).collect();
         for (at, features) in &request.media {
-            if features.model != request.model {
-                return Err(Error::Prompt {
-                    message: "features of another model".into(),
-                });
-            }
-            keys[*at..*at + features.tensors.n_tokens]
+            keys[*at..*at + features.key.n_tokens]
                 .iter_mut()
-                .for_each(|key| key.features = features.tensors.id);
+                .for_each(|key| key.features = features.key.id);
         }
 
         let sequence = request.sequence.unwrap_or_else(|| loaded.cache.own(&keys));
         let reused = loaded.cache.shared_prefix(sequence, &keys)?.min(n - 1);
         loaded.cache.truncate(sequence, reused)?;
         let copies = loaded.cache.reserve(sequence, n)?;
-        loaded
-            .runner
-            .set_blocks(&mut self.engine, loaded.cache.blocks(sequence)?, &copies)?;
-        loaded
-            .runner
-            .set_sampling(&mut self.engine, &sampling_words(request, &stop_ids(request, loaded)))?;
+        let words = sampling_words(request, &stop_ids(request, loaded));
+        let loaded = find(&mut self.work.models, request.model)?;
+        let blocks = loaded.cache.blocks(sequence)?;
+        loaded.runner.set_blocks(&mut self.engine, blocks, &copies)?;
+        loaded.runner.set_sampling(&mut self.engine, &words, &generation.ids)?;
 
         let mut at = reused;
         let stretches = buckets(n - reused)
@@ -222,13 +263,16 @@ impl<E: Engine> GpuActor<E> {
                 (at - tokens, bucket, tokens)
             })
             .collect();
-        generation.stats = GenerateStats {
-            prompt_tokens: n,
-            reused_tokens: reused,
-            ..GenerateStats::default()
-        };
+        if generation.ids.is_empty() {
+            generation.stats = GenerateStats {
+                prompt_tokens: n,
+                reused_tokens: reused,
+                ..GenerateStats::default()
+            };
+        }
         Ok(Prefill {
             sequence,
+            tokens,
             keys,
             positions,
             stretches,
@@ -236,176 +280,45 @@ impl<E: Engine> GpuActor<E> {
         })
     }
 
-    /// Queues the next stretch of the prompt, and after the last one the first token.
+    /// Queues the next stretch of what is to be fed, and after the last one the choice of an id.
     async fn feed(&mut self, generation: &mut Generation, mut prefill: Prefill) -> Result<Phase> {
         let request = &generation.request;
-        let loaded = self
-            .models
-            .get_mut(&request.model)
-            .ok_or(Error::UnknownModel { model: request.model.0 })?;
+        let Work { models, features, .. } = &mut self.work;
+        let loaded = find(models, request.model)?;
         let Some((first, bucket, n)) = prefill.stretches.pop_front() else {
             return Err(Error::Prompt {
                 message: "nothing to feed".into(),
             });
         };
         let end = first + n;
+        let media = request.media.iter().map(|(at, handle)| (*at, features.get(&handle.key.id)));
         let feed = Feed {
             bucket,
-            ids: &request.tokens[first..end],
+            ids: &prefill.tokens[first..end],
             pos: [0, 1, 2].map(|axis| &prefill.positions.axes[axis][first..end]),
-            media: media_rows(request, first, end),
-            state: state(request, first, n, prefill.positions.next),
+            media: media_rows(media, first, end)?,
+            state: state(request, &generation.ids, first, n, prefill.positions.next),
         };
         loaded.runner.feed(&mut self.engine, &feed)?;
         loaded.cache.push(prefill.sequence, &prefill.keys[first..end])?;
         if let Some(behind) = prefill.behind.take() {
             behind.await?;
         }
-        let (reused, total) = (generation.stats.reused_tokens, prefill.keys.len());
         if !prefill.stretches.is_empty() {
             prefill.behind = Some(fence(&mut self.engine, loaded));
-            generation.tell(GenerateEvent::Prefill {
-                done: end,
-                reused,
-                total,
-            });
+            generation.tell_prefill(end);
             return Ok(Phase::Prefill(prefill));
         }
         loaded.runner.first_token(&mut self.engine)?;
-        let stop_ids = stop_ids(request, loaded);
-        let ring = self.engine.read(loaded.runner.memory.ring, 0, RING_LEN as u64 * 8);
-        generation.tell(GenerateEvent::Prefill {
-            done: end,
-            reused,
-            total,
-        });
-        Ok(Phase::Decode(Decode {
-            sequence: prefill.sequence,
-            since: generation.started,
-            stop_ids,
-            submitted: 1,
-            in_flight: VecDeque::from([Batch { first: 0, n: 1, ring }]),
-            ids: Vec::new(),
-            last_seen: generation.started,
-            step: None,
-            full: false,
-        }))
-    }
-
-    /// Queues a batch if there is room for one in flight, else waits for the oldest and hands its ids on.
-    async fn decode(&mut self, generation: &mut Generation, mut decode: Decode, cancelled: bool) -> Result<bool> {
-        let max_steps = generation.request.max_new_tokens;
-        // The first token tells that the prompt is through; only then is it known how long a step takes.
-        let wants_more = !decode.ids.is_empty() && decode.submitted < max_steps && !decode.full && !cancelled;
-        if wants_more && decode.in_flight.len() < IN_FLIGHT {
-            self.queue_steps(generation, &mut decode)?;
-            generation.phase = Phase::Decode(decode);
-            return Ok(false);
-        }
-        let Some(batch) = decode.in_flight.pop_front() else {
-            let reason = if cancelled {
-                FinishReason::Cancelled
-            } else {
-                FinishReason::Length
-            };
-            return self.finish(generation, &decode, reason);
-        };
-        let ring = batch.ring.await?;
-        let now = self.timing.now();
-        if batch.first == 0 {
-            generation.stats.prefill_s = (now.0 - generation.started.0).as_secs_f64();
-            decode.since = now;
-            let fed = generation.stats.prompt_tokens - generation.stats.reused_tokens;
-            self.timing
-                .record("gpu.prefill", generation.started, &[("n_tokens", fed as f64)]);
-        } else {
-            decode.step = Some((now.0 - decode.last_seen.0) / batch.n);
-        }
-        decode.last_seen = now;
-        let (mut ids, mut logprobs, mut over) = (Vec::new(), Vec::new(), None);
-        for step in batch.first..batch.first + batch.n {
-            let (id, logprob) = ring_entry(&ring, step)?;
-            ids.push(id);
-            logprobs.push(logprob);
-            decode.ids.push(id);
-            if decode.stop_ids.contains(&id) {
-                over = Some(FinishReason::Stop);
-            } else if step + 1 >= max_steps {
-                over = Some(FinishReason::Length);
-            }
-            if over.is_some() {
-                break;
-            }
-        }
-        generation.tell(GenerateEvent::Tokens { ids, logprobs });
-        if cancelled {
-            over = Some(FinishReason::Cancelled);
-        }
-        match over {
-            Some(reason) => self.finish(generation, &decode, reason),
-            None => {
-                generation.phase = Phase::Decode(decode);
-                Ok(false)
-            }
-        }
-    }
-
-    fn queue_steps(&mut self, generation: &Generation, decode: &mut Decode) -> Result<()> {
-        let request = &generation.request;
-        let loaded = self
-            .models
-            .get_mut(&request.model)
-            .ok_or(Error::UnknownModel { model: request.model.0 })?;
-        let fits = match decode.step {
-            Some(step) => (BATCH.as_nanos() / step.as_nanos().max(1)).clamp(1, MAX_BATCH.into()) as u32,
-            None => 1,
-        };
-        let mut n = fits.min(request.max_new_tokens - decode.submitted);
-        // Step i feeds the token that step i − 1 sampled, so the cache grows by as many as were submitted before.
-        let fed = generation.stats.prompt_tokens + decode.submitted as usize - 1;
-        let held = loaded.cache.blocks(decode.sequence)?.len();
-        let copies = match loaded.cache.reserve(decode.sequence, fed + n as usize) {
-            Err(Error::ContextFull { available, .. }) => {
-                n = available.saturating_sub(fed) as u32;
-                loaded.cache.reserve(decode.sequence, fed + n as usize)?
-            }
-            reserved => reserved?,
-        };
-        decode.full = n == 0;
-        let blocks = loaded.cache.blocks(decode.sequence)?;
-        if blocks.len() != held || !copies.is_empty() {
-            loaded.runner.set_blocks(&mut self.engine, blocks, &copies)?;
-        }
-        if n == 0 {
-            return Ok(());
-        }
-        for _ in 0..n {
-            loaded.runner.step(&mut self.engine)?;
-        }
-        let ring = self.engine.read(loaded.runner.memory.ring, 0, RING_LEN as u64 * 8);
-        decode.in_flight.push_back(Batch {
-            first: decode.submitted,
-            n,
-            ring,
-        });
-        decode.submitted += n;
-        Ok(())
-    }
-
-    /// Notes what the cache holds now and says that the answer is over.
-    fn finish(&mut self, generation: &mut Generation, decode: &Decode, reason: FinishReason) -> Result<bool> {
-        let loaded = self.loaded(generation.request.model)?;
-        // The last id was sampled, not fed.
-        let fed = decode.ids.len().saturating_sub(1);
-        let keys: Vec<_> = decode.ids[..fed].iter().map(|&id| TokenKey { id, features: 0 }).collect();
-        loaded.cache.push(decode.sequence, &keys)?;
-        generation.stats.new_tokens = decode.ids.len();
-        generation.stats.decode_s = (self.timing.now().0 - decode.since.0).as_secs_f64();
-        self.timing
-            .record("gpu.decode", decode.since, &[("n_tokens", decode.ids.len() as f64)]);
-        let stats = generation.stats;
-        generation.tell(GenerateEvent::Finished { reason, stats });
-        Ok(true)
+        let decode = Decode::new(
+            &mut self.engine,
+            prefill.sequence,
+            stop_ids(request, loaded),
+            generation.ids.len(),
+            &loaded.runner,
+        );
+        generation.tell_prefill(end);
+        Ok(Phase::Decode(decode))
     }
 }
 
@@ -436,8 +349,8 @@ fn sampling_words(request: &GenerateRequest, stop_ids: &[u32]) -> SamplingWords 
     }
 }
 
-/// The state before tokens `first .. first + n` of the prompt are fed.
-fn state(request: &GenerateRequest, first: usize, n: usize, next_position: u32) -> State {
+/// The state before tokens `first .. first + n` are fed, when `told` were sampled before.
+fn state(request: &GenerateRequest, told: &[u32], first: usize, n: usize, next_position: u32) -> State {
     let (think_left, think_end) = request
         .thinking
         .map_or((NO_THOUGHT, 0), |budget| (budget.max_tokens, budget.end_id));
@@ -446,43 +359,61 @@ fn state(request: &GenerateRequest, first: usize, n: usize, next_position: u32) 
         n_tokens: n as u32,
         position: next_position,
         done: 0,
-        step: 0,
+        step: told.len() as u32,
         max_steps: request.max_new_tokens,
         seed: [request.sampling.seed as u32, (request.sampling.seed >> 32) as u32],
-        last_id: 0,
-        think_left,
+        last_id: told.last().copied().unwrap_or(0),
+        think_left: think_left_after(think_left, think_end, told),
         think_end,
         pad: 0,
     }
 }
 
-/// Rows of features that fall into tokens `first .. end`.
-fn media_rows(request: &GenerateRequest, first: usize, end: usize) -> Vec<MediaRows<'_>> {
-    let rows = |(at, features): &'_ (usize, crate::protocol::FeatureHandle)| {
-        let (start, stop) = ((*at).max(first), (*at + features.tensors.n_tokens).min(end));
-        (start < stop).then_some((start, stop))
-    };
-    request
-        .media
-        .iter()
-        .filter_map(|media| rows(media).map(|range| (media, range)))
-        .map(|((at, features), (start, stop))| MediaRows {
-            token: start - first,
-            features: &features.tensors,
-            row: start - at,
-            n: stop - start,
-        })
-        .collect()
+/// What step 4 of [`crate::sampler`] leaves of a thought's budget after these ids.
+fn think_left_after(think_left: u32, think_end: u32, told: &[u32]) -> u32 {
+    told.iter().fold(think_left, |left, &id| match left {
+        NO_THOUGHT => NO_THOUGHT,
+        _ if id == think_end => NO_THOUGHT,
+        _ => left.saturating_sub(1),
+    })
 }
 
-fn ring_entry(ring: &[u8], step: u32) -> Result<(u32, f32)> {
-    let at = step as usize % RING_LEN * 8;
-    let bytes = ring.get(at..at + 8).and_then(|bytes| bytes.first_chunk::<8>());
-    let Some([a, b, c, d, e, f, g, h]) = bytes.copied() else {
-        return Err(Error::Engine {
-            what: "read",
-            message: "the ring is too short".into(),
-        });
-    };
-    Ok((u32::from_le_bytes([a, b, c, d]), f32::from_le_bytes([e, f, g, h])))
+/// Rows of features that fall into tokens `first .. end`, of media by their first pad.
+fn media_rows<'a>(
+    media: impl Iterator<Item = (usize, Option<&'a Encoded>)>,
+    first: usize,
+    end: usize,
+) -> Result<Vec<MediaRows<'a>>> {
+    let mut rows = Vec::new();
+    for (at, encoded) in media {
+        let Some(Held::OnEngine(features)) = encoded.map(|encoded| &encoded.held) else {
+            return Err(Error::Prompt {
+                message: "features are not on the engine".into(),
+            });
+        };
+        let (start, stop) = (at.max(first), (at + features.n_tokens).min(end));
+        if start < stop {
+            rows.push(MediaRows {
+                token: start - first,
+                features,
+                row: start - at,
+                n: stop - start,
+            });
+        }
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thought_is_left_as_the_sampler_leaves_it() {
+        assert_eq!(think_left_after(NO_THOUGHT, 9, &[1, 9]), NO_THOUGHT);
+        assert_eq!(think_left_after(3, 9, &[]), 3);
+        assert_eq!(think_left_after(3, 9, &[1, 2]), 1);
+        assert_eq!(think_left_after(3, 9, &[1, 9, 2]), NO_THOUGHT);
+        assert_eq!(think_left_after(2, 9, &[1, 2, 9, 9, 4]), NO_THOUGHT);
+    }
 }

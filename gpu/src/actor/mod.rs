@@ -1,52 +1,40 @@
 //! The GPU actor: owns one engine and its models on one thread, and turns requests into plays.
 //!
 //! It works in rounds: a slice of an encoding, then a chunk of prompt or a batch of decode steps, so that the next frame
-//! is encoded while this one is still being narrated, and a cancel is seen between steps.
+//! is encoded while this one is still being narrated, and a cancel is seen between steps. A lost device ends the rounds;
+//! `recover` makes another engine, and they go on.
 
+mod decode;
 mod encode;
 mod generate;
+mod load;
+mod recover;
+mod work;
 
-use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
-use std::sync::Arc;
 
-use async_channel::{Receiver, Sender, bounded};
+use async_channel::{Receiver, bounded};
 use futures::FutureExt;
 use futures::future::{Either, select};
-use pipeline::spawn::{self, MaybeSend};
+use pipeline::spawn;
 use pipeline::time::{Clock, Timestamp};
 use pipeline::trace::TraceHandle;
 
 use self::encode::Encoding;
 use self::generate::Generation;
+use self::load::Loading;
+use self::work::{Loaded, Shares, Work};
 use crate::engine::{Engine, ReadFuture};
 use crate::error::{Error, Result};
 use crate::kv_cache::KvCache;
-use crate::model::qwen3_vl::features::ReleaseQueue;
-use crate::model::qwen3_vl::runner::{BLOCK, Runner};
-use crate::model::qwen3_vl::{Qwen3Vl, load};
-use crate::protocol::{EngineStats, GpuHandle, GpuRequest, LoadOptions, LoadProgress, ModelId, ModelInfo, SequenceId};
-use crate::weights::source::Source;
+use crate::protocol::{EngineStats, GpuHandle, GpuRequest};
 
 /// Requests that wait before a sender does.
 const MAX_WAITING: usize = 16;
 
-/// A model and the bookkeeping of its cache.
-pub(crate) struct Loaded {
-    pub(crate) runner: Runner,
-    pub(crate) cache: KvCache,
-    pub(crate) info: ModelInfo,
-}
-
 struct GpuActor<E: Engine> {
     engine: E,
-    models: BTreeMap<ModelId, Loaded>,
-    encodings: VecDeque<Encoding>,
-    generations: VecDeque<Generation>,
-    /// Answers that are complete, whose receiver is behind.
-    closing: VecDeque<Generation>,
-    released: ReleaseQueue,
-    timing: Timing,
+    work: Work,
 }
 
 /// The run's clock, and the track that the actor draws on.
@@ -70,11 +58,16 @@ impl Timing {
 /// Starts an actor on a thread of its own (in the tab: beside the caller) with the engine that `make` gives.
 /// It ends when the last clone of the handle is dropped and its work is done.
 ///
+/// When the device is lost, `make` is asked for another engine. Models are loaded onto it again from their sources,
+/// pictures are encoded again when an answer needs them, and the answer under way goes on after its last word; callers
+/// notice nothing but the time it takes. After a few tries in a row that got nothing done, everybody is told
+/// [`Error::DeviceLost`].
+///
 /// Errors: those of `make`: `NoAdapter`, `AdapterTooSmall` …
 pub async fn start<E, F, Fut>(name: &str, timing: Timing, make: F) -> Result<GpuHandle>
 where
     E: Engine,
-    F: FnOnce() -> Fut + MaybeSend + Send + 'static,
+    F: Fn() -> Fut + Send + 'static,
     Fut: Future<Output = Result<E>> + 'static,
 {
     let (requests, inbox) = bounded(MAX_WAITING);
@@ -86,7 +79,8 @@ where
             Ok(engine) => {
                 let _ = ready.try_send(Ok(()));
                 drop(ready);
-                GpuActor::new(engine, timing).run(inbox).await;
+                let clock = timing.clock.clone();
+                clock.track(serve(engine, timing, &make, &inbox)).await;
             }
             Err(error) => {
                 let _ = ready.try_send(Err(error));
@@ -97,77 +91,95 @@ where
     Ok(GpuHandle { requests, ended })
 }
 
-impl<E: Engine> GpuActor<E> {
-    fn new(engine: E, timing: Timing) -> Self {
-        Self {
-            engine,
-            models: BTreeMap::new(),
-            encodings: VecDeque::new(),
-            generations: VecDeque::new(),
-            closing: VecDeque::new(),
-            released: ReleaseQueue::default(),
-            timing,
+/// Answers requests until no more can come, on as many engines as it takes.
+async fn serve<E, F, Fut>(engine: E, timing: Timing, make: &F, inbox: &Receiver<GpuRequest>)
+where
+    E: Engine,
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<E>>,
+{
+    let work = Work::new(timing);
+    let mut actor = GpuActor { engine, work };
+    while let Err(lost) = actor.run(inbox).await {
+        match recover::rebuild(actor, make, lost).await {
+            Ok(rebuilt) => actor = rebuilt,
+            Err(gone) => return gone.refuse(inbox).await,
         }
     }
+}
 
-    async fn run(mut self, inbox: Receiver<GpuRequest>) {
+impl<E: Engine> GpuActor<E> {
+    /// Works until no request can come any more.
+    ///
+    /// Errors: [`Error::DeviceLost`] alone; other errors go to those whose work it was. What was under way is kept.
+    async fn run(&mut self, inbox: &Receiver<GpuRequest>) -> Result<()> {
         let mut open = true;
-        while open || self.has_work() || !self.closing.is_empty() {
-            if !self.has_work()
-                && let Some(request) = self.wait(&inbox).await
+        while open || self.work.is_due() || !self.work.closing.is_empty() {
+            if !self.work.is_due()
+                && let Some(request) = wait(&mut self.work, inbox).await
             {
-                self.accept(request).await;
+                self.accept(request);
             }
             while let Ok(request) = inbox.try_recv() {
-                self.accept(request).await;
+                self.accept(request);
             }
-            self.collect_released();
-            self.encode_round().await;
-            self.generate_round().await;
-            self.closing.retain_mut(|answer| !answer.flush());
+            // Virtual time stands while the engine works.
+            let busy = self.work.timing.clock.busy();
+            self.free_dropped();
+            self.load_round().await?;
+            self.shared_round().await?;
+            drop(busy);
+            self.work.closing.retain_mut(|answer| !answer.flush());
             open = open && !(inbox.is_closed() && inbox.is_empty());
         }
+        Ok(())
     }
 
-    fn has_work(&self) -> bool {
-        !self.encodings.is_empty() || !self.generations.is_empty()
-    }
-
-    /// The next request, or `None` when a late receiver took something or no request will come.
-    async fn wait(&mut self, inbox: &Receiver<GpuRequest>) -> Option<GpuRequest> {
-        let Some(late) = self.closing.front_mut() else {
-            return inbox.recv().await.ok();
-        };
-        let request = inbox.recv();
-        let taken = late.wait_for_room();
-        match select(request.boxed_local(), taken.boxed_local()).await {
-            Either::Left((Ok(request), _)) => Some(request),
-            Either::Left((Err(_), taken)) => {
-                taken.await;
-                None
-            }
-            Either::Right(_) => None,
+    /// A slice of an encoding and a piece of an answer; where both are under way, only what has had less of the engine's
+    /// time: a slow adapter's long slices must not keep words waiting.
+    async fn shared_round(&mut self) -> Result<()> {
+        let answering = self.work.generations.front().is_some_and(Generation::is_under_way);
+        if self.work.encodings.is_empty() || !answering {
+            self.work.shares = Shares::default();
+            self.encode_round().await?;
+            return self.generate_round().await;
+        }
+        let started = self.work.timing.now();
+        if self.work.shares.encode <= self.work.shares.generate {
+            let encoded = self.encode_round().await;
+            let spent = self.work.timing.now().since(started);
+            self.work.shares.encode += spent;
+            self.work.encoded_beside_answers += spent;
+            encoded
+        } else {
+            let generated = self.generate_round().await;
+            self.work.shares.generate += self.work.timing.now().since(started);
+            generated
         }
     }
 
-    async fn accept(&mut self, request: GpuRequest) {
+    fn accept(&mut self, request: GpuRequest) {
         // A reply that nobody waits for any more is no error.
+        let work = &mut self.work;
         match request {
             GpuRequest::Load {
                 source,
                 options,
                 progress,
                 reply,
-            } => {
-                let _ = reply.try_send(self.load(source, options, progress).await);
-            }
-            GpuRequest::Encode { request, reply } => self.encodings.push_back(Encoding::new(request, reply)),
-            GpuRequest::Generate { request, reply } => self.generations.push_back(Generation::new(request, reply)),
+            } => work.loads.push_back(Loading {
+                source,
+                options,
+                progress,
+                reply,
+            }),
+            GpuRequest::Encode { request, reply } => work.encodings.push_back(Encoding::new(request, reply)),
+            GpuRequest::Generate { request, reply } => work.generations.push_back(Generation::new(request, reply)),
             GpuRequest::Open { model, reply } => {
-                let _ = reply.try_send(self.loaded(model).map(|loaded| loaded.cache.open()));
+                let _ = reply.try_send(work.loaded(model).map(|loaded| loaded.cache.open()));
             }
             GpuRequest::Fork { sequence, reply } => {
-                let _ = reply.try_send(self.owner(sequence).and_then(|loaded| loaded.cache.fork(sequence)));
+                let _ = reply.try_send(work.owner(sequence).and_then(|loaded| loaded.cache.fork(sequence)));
             }
             GpuRequest::Truncate {
                 sequence,
@@ -175,64 +187,31 @@ impl<E: Engine> GpuActor<E> {
                 reply,
             } => {
                 let _ = reply.try_send(
-                    self.owner(sequence)
+                    work.owner(sequence)
                         .and_then(|loaded| loaded.cache.truncate(sequence, n_tokens)),
                 );
             }
             GpuRequest::Close { sequence } => {
-                if let Ok(loaded) = self.owner(sequence) {
+                if let Ok(loaded) = work.owner(sequence) {
                     loaded.cache.close(sequence);
                 }
             }
             GpuRequest::Stats { reply } => {
+                self.free_dropped();
                 let _ = reply.try_send(Ok(self.stats()));
             }
         }
     }
 
-    async fn load(
-        &mut self,
-        source: Arc<dyn Source>,
-        options: LoadOptions,
-        progress: Option<Sender<LoadProgress>>,
-    ) -> Result<ModelInfo> {
-        let started = self.timing.now();
-        let model: Qwen3Vl = load::load(&mut self.engine, source, &options, progress.as_ref()).await?;
-        let runner = Runner::new(&mut self.engine, model, &options, self.released.clone(), false)?;
-        let id = ModelId(self.models.len() as u64 + 1);
-        let info = runner.info(id);
-        let sequences = KvCache::new(runner.memory.n_blocks, BLOCK, id.0 << 32);
-        self.models.insert(
-            id,
-            Loaded {
-                runner,
-                cache: sequences,
-                info: info.clone(),
-            },
-        );
-        self.timing
-            .record("gpu.load", started, &[("size_bytes", info.weight_bytes as f64)]);
-        tracing::info!(model = info.name, size_bytes = info.weight_bytes, "model loaded");
-        Ok(info)
-    }
-
-    fn loaded(&mut self, model: ModelId) -> Result<&mut Loaded> {
-        self.models.get_mut(&model).ok_or(Error::UnknownModel { model: model.0 })
-    }
-
-    /// The model whose cache holds a sequence: its id stands in the upper half of the sequence's.
-    fn owner(&mut self, sequence: SequenceId) -> Result<&mut Loaded> {
-        self.loaded(ModelId(sequence.0 >> 32))
-    }
-
-    fn collect_released(&mut self) {
-        for tensor in self.released.drain() {
-            self.engine.release(tensor);
+    /// Frees features whose handles are gone.
+    fn free_dropped(&mut self) {
+        for tensors in self.work.take_dropped() {
+            tensors.free(&mut self.engine);
         }
     }
 
     fn stats(&self) -> EngineStats {
-        let sum = |of: fn(&KvCache) -> usize| self.models.values().map(|loaded| of(&loaded.cache)).sum();
+        let sum = |of: fn(&KvCache) -> usize| self.work.models.values().map(|loaded| of(&loaded.cache)).sum();
         EngineStats {
             adapter: self.engine.adapter().clone(),
             memory_bytes: self.engine.memory_bytes(),
@@ -243,7 +222,28 @@ impl<E: Engine> GpuActor<E> {
     }
 }
 
+/// The next request, or `None` when a late receiver took something or no request will come.
+async fn wait(work: &mut Work, inbox: &Receiver<GpuRequest>) -> Option<GpuRequest> {
+    let Some(late) = work.closing.front_mut() else {
+        return inbox.recv().await.ok();
+    };
+    let request = inbox.recv();
+    let taken = late.wait_for_room();
+    match select(request.boxed_local(), taken.boxed_local()).await {
+        Either::Left((Ok(request), _)) => Some(request),
+        Either::Left((Err(_), taken)) => {
+            taken.await;
+            None
+        }
+        Either::Right(_) => None,
+    }
+}
+
 /// A read that completes when all that is queued so far has run.
 fn fence<E: Engine>(engine: &mut E, loaded: &Loaded) -> ReadFuture {
     engine.read(loaded.runner.memory.state, 0, 4)
+}
+
+fn is_lost(error: &Error) -> bool {
+    matches!(error, Error::DeviceLost { .. })
 }

@@ -132,7 +132,10 @@ impl<'a, E: Engine + ?Sized> Loader<'a, E> {
             return Err(error);
         }
         let stored_bytes = self.checkpoint.stored_bytes(name);
-        self.uploaded(name, stored_bytes, tensor, bytes.len() as u64).await?;
+        if let Err(error) = self.uploaded(name, stored_bytes, tensor, bytes.len() as u64).await {
+            self.engine.release(tensor);
+            return Err(error);
+        }
         Ok((tensor, values.len()))
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::future::{Either, join_all, select};
 
 use super::input::{Input, Links, Look};
+use super::life::Life;
 use crate::error::Closed;
 use crate::events::Reporter;
 use crate::link::{Sender, Sent};
@@ -53,12 +54,34 @@ pub(crate) struct ContextParts {
     pub reporter: Reporter,
     pub trace: TraceHandle,
     pub meter: Arc<StageMeter>,
+    pub life: Life,
 }
 
-/// A stage's side of the run. Dropping it closes the stage's inputs and outputs.
+impl ContextParts {
+    /// Ends all links of the stage, whoever still holds its context.
+    pub fn close(&self) {
+        self.inputs.close();
+        for output in &self.outputs {
+            output.sender.close();
+        }
+    }
+
+    /// Whether there is nothing more to do for the stage.
+    pub fn is_over(&self) -> bool {
+        let is_fed = if self.is_source {
+            !self.stop.is_asked()
+        } else {
+            !self.inputs.is_ended()
+        };
+        let is_read = self.outputs.is_empty() || self.outputs.iter().any(|output| !output.sender.is_closed());
+        !(is_fed && is_read)
+    }
+}
+
+/// A stage's side of the run. The stage's inputs and outputs close when it has been dropped and the stage is not restarted.
 pub struct Context {
-    parts: ContextParts,
-    seq: AtomicU64,
+    parts: Arc<ContextParts>,
+    incarnation: u64,
 }
 
 /// Counts what a stage does.
@@ -66,6 +89,8 @@ pub struct Context {
 pub(crate) struct StageMeter {
     pub received: AtomicU64,
     pub sent: AtomicU64,
+    pub restarts: AtomicU64,
+    pub lost: AtomicU64,
     work: Mutex<Work>,
 }
 
@@ -107,18 +132,28 @@ impl StageMeter {
             type_name: type_name.to_owned(),
             received: self.received.load(Ordering::Relaxed),
             sent: self.sent.load(Ordering::Relaxed),
+            restarts: self.restarts.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
             busy: work.busy + work.since.map_or(Duration::ZERO, |since| now.since(since)),
         }
     }
 }
 
 impl Context {
-    pub(crate) fn new(parts: ContextParts) -> Self {
+    pub(crate) fn new(parts: Arc<ContextParts>) -> Self {
         parts.meter.begin(parts.clock.now(), None);
-        Self {
-            parts,
-            seq: AtomicU64::new(0),
-        }
+        let incarnation = parts.life.incarnation();
+        Self { parts, incarnation }
+    }
+
+    /// How often the stage has been started again: a sink then goes on with its file instead of beginning it.
+    pub fn n_restarts(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// The stage was restarted, and this is what it was before: a thread that hung and now goes on.
+    fn is_past(&self) -> bool {
+        self.incarnation != self.parts.life.incarnation()
     }
 
     /// The stage's name in the configuration.
@@ -157,23 +192,44 @@ impl Context {
     }
 
     pub(crate) async fn recv_from(&self, port: Option<usize>) -> Option<(usize, Packet)> {
+        if self.is_past() {
+            std::future::pending::<()>().await;
+        }
         self.parts.meter.pause(self.now(), true);
-        let received = self.parts.inputs.recv(port).await;
-        self.received(received.as_ref().map(|(_, packet)| packet));
+        self.parts.life.lets_go();
+        let received = match self.again(port) {
+            Some(again) => Some(again),
+            None => self.parts.inputs.recv(port).await,
+        };
+        self.received(received.as_ref());
         received
     }
 
     pub(crate) fn try_recv_from(&self, port: Option<usize>) -> Option<(usize, Packet)> {
-        let Look::Packet(port, packet) = self.parts.inputs.look(port) else {
+        if self.is_past() {
             return None;
+        }
+        let received = match (self.again(port), port) {
+            (Some(again), _) => again,
+            (None, port) => match self.parts.inputs.look(port) {
+                Look::Packet(port, packet) => (port, packet),
+                Look::Nothing | Look::Ended => return None,
+            },
         };
         self.parts.meter.pause(self.now(), true);
-        self.received(Some(&packet));
-        Some((port, packet))
+        self.received(Some(&received));
+        Some(received)
     }
 
-    fn received(&self, packet: Option<&Packet>) {
-        let span = packet.map(|packet| {
+    /// What the incarnation before had in hand, unless its turn is over.
+    fn again(&self, port: Option<usize>) -> Option<(usize, Packet)> {
+        let again = self.parts.life.again(port)?;
+        (!self.parts.turn.is_stale(again.1.turn)).then_some(again)
+    }
+
+    fn received(&self, received: Option<&(usize, Packet)>) {
+        let span = received.map(|(port, packet)| {
+            self.parts.life.takes(*port, packet, self.now());
             self.parts.meter.received.fetch_add(1, Ordering::Relaxed);
             tracing::trace!(
                 stage = self.name(),
@@ -200,13 +256,16 @@ impl Context {
     ///
     /// Errors: [`Closed`] when every reader is gone, and to a source once the run stops. A stage then ends: `?` does it.
     pub async fn send(&self, body: Body, stamp: Stamp) -> Result<(), Closed> {
+        if self.is_past() {
+            std::future::pending::<()>().await;
+        }
         if self.parts.is_source && self.is_stopping() {
             return Err(Closed);
         }
         let kind = body.kind();
         let Stamp { pts, turn } = stamp;
         let packet = Packet {
-            seq: self.seq.fetch_add(1, Ordering::Relaxed),
+            seq: self.parts.life.next_seq(),
             pts,
             turn,
             body,
@@ -216,6 +275,7 @@ impl Context {
             return Ok(());
         }
         self.parts.meter.pause(self.now(), false);
+        self.parts.life.waits();
         let readers = self.parts.outputs.iter().filter(|output| output.kinds.contains(&kind));
         let sends: Vec<_> = readers.map(|output| output.sender.send(packet.clone())).collect();
         drop(packet);
@@ -224,7 +284,9 @@ impl Context {
             // A sender that never waits would keep the readers from running where all share one thread.
             yield_now().await;
         }
-        self.parts.meter.begin(self.now(), None);
+        let now = self.now();
+        self.parts.life.goes_on(now);
+        self.parts.meter.begin(now, None);
         if self.parts.outputs.iter().all(|output| output.sender.is_closed()) {
             Err(Closed)
         } else {
@@ -262,7 +324,7 @@ impl Context {
     // Time and the end
 
     pub fn clock(&self) -> Clock {
-        self.parts.clock
+        self.parts.clock.clone()
     }
 
     pub fn now(&self) -> Timestamp {

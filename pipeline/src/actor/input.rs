@@ -75,6 +75,18 @@ impl Links {
         }
     }
 
+    /// Whether nothing more will come over links that are no feedback.
+    pub fn is_ended(&self) -> bool {
+        self.all_forward_ended()
+    }
+
+    /// Ends all links at this end; what lies on them is dropped.
+    pub fn close(&self) {
+        for link in &self.links {
+            link.receiver.close();
+        }
+    }
+
     pub async fn recv(&self, port: Option<usize>) -> Option<(usize, Packet)> {
         let look = || match self.look(port) {
             Look::Packet(port, packet) => Some(Some((port, packet))),

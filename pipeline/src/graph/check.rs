@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use super::inputs::{self, RawLink};
+use super::restart::{deadline_of_section, restart_of_section};
 use super::{Graph, LinkSpec, StageSpec, cycles};
 use crate::config::{Raw, Section, nearest};
 use crate::error::{Error, Fault};
@@ -12,7 +13,7 @@ use crate::packet::PacketKind;
 use crate::registry::{CheckContext, Need, Registry, Signature};
 
 /// The keys of a stage that mean the same for every type.
-const COMMON_KEYS: [&str; 5] = ["type", "input", "inputs", "model", "engine"];
+const COMMON_KEYS: [&str; 7] = ["type", "input", "inputs", "model", "engine", "restart", "deadline_ms"];
 
 /// A stage on its way through the checks.
 struct Node<'a> {
@@ -94,6 +95,8 @@ fn node_from_section<'a>(section: &'a Section, raw: &Raw, registry: &'a Registry
         type_name: type_name.unwrap_or_default().to_owned(),
         model: None,
         engine: None,
+        restart: restart_of_section(section, faults),
+        deadline: deadline_of_section(section, faults),
         table,
         line: section.line,
     };
@@ -308,7 +311,7 @@ fn check_waiting_cycles(nodes: &[Node<'_>], links: &[LinkSpec], faults: &mut Vec
         faults.push(section.fault(
             "input",
             message,
-            "when_full = \"drop_oldest\" or \"drop_newest\" on one of them",
+            "when_full = \"latest\", \"drop_oldest\" or \"drop_newest\" on one of them",
         ));
     }
 }

@@ -115,14 +115,18 @@ impl Reader<'_> {
                     }
                 }
                 "when_full" => {
-                    let policies = [WhenFull::Wait, WhenFull::DropOldest, WhenFull::DropNewest];
-                    link.when_full = policies.into_iter().find(|policy| value.as_str() == Some(policy.name()));
+                    let mut policies = WhenFull::ALL.into_iter();
+                    link.when_full = policies.find(|policy| value.as_str() == Some(policy.name()));
                     if link.when_full.is_none() {
-                        self.fault(&key, format!("is {value}"), WhenFull::NAMES.join(", "));
+                        self.fault(&key, format!("is {value}"), WhenFull::ALL.map(WhenFull::name).join(", "));
                     }
                 }
                 _ => self.fault(&key, "is no key of an input", "from, size, when_full"),
             }
+        }
+        if link.when_full == Some(WhenFull::Latest) && link.size.is_some_and(|size| size.get() > 1) {
+            let message = format!("is {}, and a latest link has one slot", table["size"]);
+            self.fault(&format!("{key}.size"), message, "1, or no size");
         }
         if !table.contains_key("from") {
             self.fault(key, "does not say which stage it reads", FORMS);

@@ -62,6 +62,24 @@ fn drop_newest_keeps_oldest() {
 }
 
 #[test]
+fn latest_has_one_slot_and_replaces_what_lies_there() {
+    let (sender, receiver, _) = open(5, WhenFull::Latest);
+    for seq in 0..4 {
+        assert!(send(&sender, seq).is_some(), "it never waits");
+    }
+    assert_eq!(drain(&receiver), [3]);
+    let _ = send(&sender, 4);
+    assert_eq!(drain(&receiver), [4]);
+    let counters = sender.meter().counters();
+    assert_eq!((counters.sent, counters.received, counters.max_depth), (5, 2, 1));
+    assert_eq!(
+        (counters.replaced, counters.dropped),
+        (3, 0),
+        "a state that is renewed is not lost"
+    );
+}
+
+#[test]
 fn wait_keeps_all() {
     let (sender, receiver, _) = open(1, WhenFull::Wait);
     assert_eq!(send(&sender, 0), Some(Ok(Sent::Kept)));
@@ -85,7 +103,7 @@ fn a_closed_link_is_drained_first() {
 
 #[test]
 fn a_sender_hears_that_the_receiver_is_gone() {
-    for when_full in [WhenFull::Wait, WhenFull::DropOldest, WhenFull::DropNewest] {
+    for when_full in WhenFull::ALL {
         let (sender, receiver, _) = open(1, when_full);
         let _ = send(&sender, 0);
         drop(receiver);
@@ -142,7 +160,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn policies() -> impl Strategy<Value = WhenFull> {
-    prop_oneof![Just(WhenFull::Wait), Just(WhenFull::DropOldest), Just(WhenFull::DropNewest)]
+    proptest::sample::select(WhenFull::ALL.to_vec())
 }
 
 proptest! {
@@ -178,7 +196,7 @@ proptest! {
         let counters = sender.meter().counters();
         prop_assert!(counters.max_depth <= size);
         prop_assert_eq!(counters.received, got.len() as u64);
-        prop_assert_eq!(seq - refused, counters.received + counters.dropped + counters.stale + counters.depth as u64);
+        prop_assert_eq!(seq - refused, counters.received + counters.dropped + counters.replaced + counters.stale + counters.depth as u64);
     }
 
     /// Two threads, whatever interleaving the machine gives.
@@ -200,7 +218,10 @@ proptest! {
         prop_assert!(got.is_sorted_by(|a, b| a < b));
         let counters = meter.counters();
         prop_assert!(counters.max_depth <= size);
-        prop_assert_eq!(counters.received + counters.dropped, n);
+        prop_assert_eq!(counters.received + counters.dropped + counters.replaced, n);
+        if when_full == WhenFull::Latest && n > 0 {
+            prop_assert_eq!(got.last(), Some(&(n - 1)), "the last state always arrives");
+        }
         if when_full == WhenFull::Wait {
             prop_assert_eq!(got, (0..n).collect::<Vec<_>>());
         }

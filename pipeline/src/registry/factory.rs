@@ -1,6 +1,7 @@
 //! How a type of stage is declared: its ports, its configuration, how it is checked and built.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
@@ -61,7 +62,7 @@ pub struct Factory<C> {
     signature: Signature,
     check: Option<Check<C>>,
     writes: Option<Writes<C>>,
-    build: Box<dyn Build>,
+    build: Arc<dyn Build>,
 }
 
 /// A closure that builds a stage; a trait because `dyn Fn(…) + MaybeSend` is none.
@@ -88,7 +89,7 @@ impl<C: StageConfig> Factory<C> {
             signature: Signature::default(),
             check: None,
             writes: None,
-            build: Box::new(build),
+            build: Arc::new(build),
         }
     }
 
@@ -186,5 +187,5 @@ type DynCheck = dyn Fn(&toml::Table, &CheckContext<'_>) -> Checked + Send + Sync
 pub(crate) struct DynFactory {
     pub signature: Signature,
     pub check: Box<DynCheck>,
-    pub build: Box<dyn Build>,
+    pub build: Arc<dyn Build>,
 }

@@ -27,6 +27,10 @@ pub struct StageReport {
     pub type_name: String,
     pub received: u64,
     pub sent: u64,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// Packets that it had in hand when it failed, and that nobody got again.
+    pub lost: u64,
     /// How long it did not wait for packets or for room.
     pub busy: Duration,
 }
@@ -52,6 +56,7 @@ impl Report {
         for LinkReport { name, counters, .. } in &self.links {
             metrics.push(metric(name, "sent", counters.sent as f64));
             metrics.push(metric(name, "dropped", counters.dropped as f64));
+            metrics.push(metric(name, "replaced", counters.replaced as f64));
             metrics.push(metric(name, "stale", counters.stale as f64));
             metrics.push(metric(name, "depth", counters.depth as f64));
             metrics.push(metric(name, "waited_us", micros(counters.waited)));
@@ -59,6 +64,8 @@ impl Report {
         for stage in &self.stages {
             metrics.push(metric(&stage.name, "received", stage.received as f64));
             metrics.push(metric(&stage.name, "sent", stage.sent as f64));
+            metrics.push(metric(&stage.name, "restarts", stage.restarts as f64));
+            metrics.push(metric(&stage.name, "lost", stage.lost as f64));
             metrics.push(metric(&stage.name, "busy_us", micros(stage.busy)));
         }
         metrics

@@ -12,7 +12,21 @@ fn start(text: &str, bench: &TestBench) -> Run {
     Run::start(&graph(text, bench), &bench.registry, RunOptions::default()).expect("it can be built")
 }
 
-async fn events_of(events: Events) -> Vec<Event> {
+/// A test in virtual time: it stands while the test looks.
+pub(super) async fn in_virtual_time<F: Future<Output = ()>>(test: impl FnOnce(RunOptions) -> F) {
+    let options = RunOptions {
+        clock: Clock::new_virtual(),
+        ..RunOptions::default()
+    };
+    options.clock.clone().track(test(options)).await;
+}
+
+/// Starts the graph of a text with these options.
+pub(super) fn start_with(text: &str, bench: &TestBench, options: &RunOptions) -> Run {
+    Run::start(&graph(text, bench), &bench.registry, options.clone()).expect("it can be built")
+}
+
+pub(super) async fn events_of(events: Events) -> Vec<Event> {
     let mut all = Vec::new();
     while let Some(packet) = events.recv().await {
         if let Body::Event(event) = packet.body {
@@ -23,7 +37,7 @@ async fn events_of(events: Events) -> Vec<Event> {
 }
 
 /// A source, a stage `mid` of the given keys, and a sink `out`.
-fn chain_with(source: &str, mid: &str) -> String {
+pub(super) fn chain_with(source: &str, mid: &str) -> String {
     format!(
         "[stage.in]\ntype = \"test.count\"\n{source}\n[stage.mid]\n{mid}\ninput = \"in\"\n\
          [stage.out]\ntype = \"test.collect\"\ninput = \"mid\"\n"
@@ -58,15 +72,18 @@ async fn packets_keep_the_pts_and_turn_that_they_answer() {
     assert!(packets.is_sorted_by_key(|packet| packet.pts));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn stop_ends_sources_and_flushes_sinks() {
-    let bench = TestBench::new();
-    let run = start(&chain_with("n = 0\nevery_ms = 10", PASS), &bench);
-    run.handle.meters.clock.sleep(Duration::from_millis(1005)).await;
-    let report = run.stop().await.expect("a good end");
-    assert_eq!(bench.collected.texts("out").len(), 100);
-    assert!(bench.collected.is_flushed("out"));
-    assert_eq!(report.link("in -> mid").expect("it is there").counters.depth, 0);
+    in_virtual_time(async |options| {
+        let bench = TestBench::new();
+        let run = start_with(&chain_with("n = 0\nevery_ms = 10", PASS), &bench, &options);
+        options.clock.sleep(Duration::from_millis(1005)).await;
+        let report = run.stop().await.expect("a good end");
+        assert_eq!(bench.collected.texts("out").len(), 100);
+        assert!(bench.collected.is_flushed("out"));
+        assert_eq!(report.link("in -> mid").expect("it is there").counters.depth, 0);
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -109,20 +126,24 @@ async fn a_panic_becomes_an_error_with_its_words() {
     assert!(bench.collected.is_flushed("out"));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_does_not_end_is_aborted_at_the_deadline_and_named() {
-    let bench = TestBench::new();
-    let run = start(
-        &chain_with("n = 0\nevery_ms = 1", "type = \"test.break\"\nafter = 2\nhow = \"hang\""),
-        &bench,
-    );
-    run.handle.meters.clock.sleep(Duration::from_millis(50)).await;
-    let error = run.stop().await.expect_err("it hangs");
-    let Error::Deadline { stages, deadline } = error else {
-        panic!("{error}")
-    };
-    assert_eq!(deadline, RunOptions::default().deadline);
-    assert!(stages.contains(&"mid".to_owned()), "{stages:?}");
+    in_virtual_time(async |options| {
+        let bench = TestBench::new();
+        let run = start_with(
+            &chain_with("n = 0\nevery_ms = 1", "type = \"test.break\"\nafter = 2\nhow = \"hang\""),
+            &bench,
+            &options,
+        );
+        options.clock.sleep(Duration::from_millis(50)).await;
+        let error = run.stop().await.expect_err("it hangs");
+        let Error::Deadline { stages, deadline } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(deadline, RunOptions::default().deadline);
+        assert!(stages.contains(&"mid".to_owned()), "{stages:?}");
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -157,25 +178,28 @@ async fn several_stages_into_one_input_all_arrive() {
     assert!(report.link("b -> j.more").is_some());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn nothing_of_a_cancelled_turn_arrives() {
-    let bench = TestBench::new();
-    let text = "[stage.in]\ntype = \"test.count\"\nn = 0\nevery_ms = 1\n[stage.mid]\ntype = \"test.pass\"\n\
-                input = { from = \"in\", size = 1 }\n[stage.out]\ntype = \"test.collect\"\ninput = \"mid\"\n";
-    let run = start(text, &bench);
-    let clock = run.handle.meters.clock;
-    clock.sleep(Duration::from_millis(20)).await;
-    assert_eq!(run.handle().next_turn(), 1);
-    let n_before = bench.collected.packets("out").len();
-    clock.sleep(Duration::from_millis(20)).await;
-    run.stop().await.expect("a good end");
-    let after = &bench.collected.packets("out")[n_before..];
-    assert!(after.len() > 10);
-    assert!(
-        after.iter().all(|packet| packet.turn == 1),
-        "{:?}",
-        after.iter().map(|p| p.turn).collect::<Vec<_>>()
-    );
+    in_virtual_time(async |options| {
+        let bench = TestBench::new();
+        let text = "[stage.in]\ntype = \"test.count\"\nn = 0\nevery_ms = 1\n[stage.mid]\ntype = \"test.pass\"\n\
+                    input = { from = \"in\", size = 1 }\n[stage.out]\ntype = \"test.collect\"\ninput = \"mid\"\n";
+        let run = start_with(text, &bench, &options);
+        let clock = options.clock.clone();
+        clock.sleep(Duration::from_millis(20)).await;
+        assert_eq!(run.handle().next_turn(), 1);
+        let n_before = bench.collected.packets("out").len();
+        clock.sleep(Duration::from_millis(20)).await;
+        run.stop().await.expect("a good end");
+        let after = &bench.collected.packets("out")[n_before..];
+        assert!(after.len() > 10);
+        assert!(
+            after.iter().all(|packet| packet.turn == 1),
+            "{:?}",
+            after.iter().map(|p| p.turn).collect::<Vec<_>>()
+        );
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -187,6 +211,23 @@ async fn a_cycle_that_drops_runs_and_ends() {
     let report = start(text, &bench).join().await.expect("a good end");
     assert!(bench.collected.texts("out").len() >= 50);
     assert!(report.link("b -> a.more").expect("it is there").counters.max_depth <= 1);
+}
+
+#[tokio::test]
+async fn feedback_over_a_latest_link_never_waits_and_ends() {
+    in_virtual_time(async |options| {
+        let bench = TestBench::new();
+        let text = "[stage.in]\ntype = \"test.count\"\nn = 50\nevery_ms = 10\n[stage.a]\ntype = \"test.join\"\ninput = \"in\"\n\
+                    inputs.more = { from = \"b\", when_full = \"latest\" }\n\
+                    [stage.b]\ntype = \"test.hop\"\ninput = \"a\"\n[stage.out]\ntype = \"test.collect\"\ninput = \"b\"\n";
+        let report = start_with(text, &bench, &options).join().await.expect("a good end");
+        let link = report.link("b -> a.more").expect("it is there");
+        assert_eq!((link.bound.size.get(), link.counters.dropped), (1, 0));
+        // Each goes round six times, and only the last may find its input ended.
+        let n_out = bench.collected.texts("out").len();
+        assert!((49 * 6..=50 * 6).contains(&n_out), "{n_out}");
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -204,68 +245,73 @@ async fn a_slow_subscriber_stops_nobody_and_ends_with_the_run() {
     assert_eq!(ended[0], serde_json::json!({ "event": "stage_ended", "stage": "in" }));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn metrics_go_to_subscribers_as_often_as_asked() {
-    let bench = TestBench::new();
-    let options = RunOptions {
-        metrics_every: Some(Duration::from_secs(1)),
-        ..RunOptions::default()
-    };
-    let graph = graph(&chain_with("n = 0\nevery_ms = 100", PASS), &bench);
-    let run = Run::start(&graph, &bench.registry, options).expect("it can be built");
-    let events = run.events();
-    run.handle.meters.clock.sleep(Duration::from_millis(2500)).await;
-    run.stop().await.expect("a good end");
-    let mut n_reports = 0;
-    while let Some(packet) = events.recv().await {
-        if let Body::Metric(metric) = packet.body {
-            n_reports += usize::from(metric.of == "in -> mid" && metric.name == "dropped");
+    in_virtual_time(async |options| {
+        let bench = TestBench::new();
+        let options = RunOptions {
+            metrics_every: Some(Duration::from_secs(1)),
+            ..options
+        };
+        let graph = graph(&chain_with("n = 0\nevery_ms = 100", PASS), &bench);
+        let run = Run::start(&graph, &bench.registry, options.clone()).expect("it can be built");
+        let events = run.events();
+        options.clock.sleep(Duration::from_millis(2500)).await;
+        run.stop().await.expect("a good end");
+        let mut n_reports = 0;
+        while let Some(packet) = events.recv().await {
+            if let Body::Metric(metric) = packet.body {
+                n_reports += usize::from(metric.of == "in -> mid" && metric.name == "dropped");
+            }
         }
-    }
-    assert_eq!(n_reports, 3, "two in time, one at the end");
+        assert_eq!(n_reports, 3, "two in time, one at the end");
+    })
+    .await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_trace_shows_two_stages_at_work_at_the_same_time() {
-    let bench = TestBench::new();
-    let options = RunOptions::default();
-    let options = RunOptions {
-        trace: Trace::on(options.clock),
-        ..options
-    };
-    let trace = options.trace.clone();
-    let slow = |name: &str, input: &str| format!("[stage.{name}]\ntype = \"test.slow\"\nms = 10\ninput = \"{input}\"\n");
-    let text = format!(
-        "[stage.in]\ntype = \"test.count\"\nn = 5\n{}{}[stage.out]\ntype = \"test.collect\"\ninput = \"generate\"\n",
-        slow("encode", "in"),
-        slow("generate", "encode")
-    );
-    Run::start(&graph(&text, &bench), &bench.registry, options)
-        .expect("it can be built")
-        .join()
-        .await
-        .expect("a good end");
-    let json: serde_json::Value = serde_json::from_str(&trace.to_json()).expect("valid JSON");
-    let events = json["traceEvents"].as_array().expect("a list");
-    let tracks: Vec<_> = events.iter().filter(|event| event["name"] == "thread_name").collect();
-    assert_eq!(tracks.len(), 4, "a track for each stage");
-    let slice = |stage: &str, seq: u64| {
-        let event = events
-            .iter()
-            .find(|event| event["ph"] == "X" && event["args"]["stage"] == stage && event["args"]["seq"] == seq)
-            .unwrap_or_else(|| panic!("no slice of packet {seq} in {stage}"));
-        let start = event["ts"].as_f64().expect("a time");
-        (start, start + event["dur"].as_f64().expect("a time"))
-    };
-    for seq in 0..4 {
-        let (encode, generate) = (slice("encode", seq + 1), slice("generate", seq));
-        let overlap = encode.1.min(generate.1) - encode.0.max(generate.0);
-        assert!(
-            overlap >= 9_000.0,
-            "packet {} is encoded while {seq} is generated: {encode:?} {generate:?}",
-            seq + 1
+    in_virtual_time(async |options| {
+        let bench = TestBench::new();
+        let options = RunOptions {
+            trace: Trace::on(options.clock.clone()),
+            ..options
+        };
+        let trace = options.trace.clone();
+        let slow = |name: &str, input: &str| format!("[stage.{name}]\ntype = \"test.slow\"\nms = 10\ninput = \"{input}\"\n");
+        let text = format!(
+            "[stage.in]\ntype = \"test.count\"\nn = 5\n{}{}[stage.out]\ntype = \"test.collect\"\ninput = \"generate\"\n",
+            slow("encode", "in"),
+            slow("generate", "encode")
         );
-    }
+        Run::start(&graph(&text, &bench), &bench.registry, options)
+            .expect("it can be built")
+            .join()
+            .await
+            .expect("a good end");
+        let json: serde_json::Value = serde_json::from_str(&trace.to_json()).expect("valid JSON");
+        let events = json["traceEvents"].as_array().expect("a list");
+        let tracks: Vec<_> = events.iter().filter(|event| event["name"] == "thread_name").collect();
+        assert_eq!(tracks.len(), 4, "a track for each stage");
+        let slice = |stage: &str, seq: u64| {
+            let event = events
+                .iter()
+                .find(|event| event["ph"] == "X" && event["args"]["stage"] == stage && event["args"]["seq"] == seq)
+                .unwrap_or_else(|| panic!("no slice of packet {seq} in {stage}"));
+            let start = event["ts"].as_f64().expect("a time");
+            (start, start + event["dur"].as_f64().expect("a time"))
+        };
+        for seq in 0..4 {
+            let (encode, generate) = (slice("encode", seq + 1), slice("generate", seq));
+            let overlap = encode.1.min(generate.1) - encode.0.max(generate.0);
+            assert!(
+                overlap >= 9_000.0,
+                "packet {} is encoded while {seq} is generated: {encode:?} {generate:?}",
+                seq + 1
+            );
+        }
+    })
+    .await;
 }
 
 #[test]
@@ -280,7 +326,7 @@ fn without_a_runtime_it_says_so() {
 
 /// Any graph of sources, stages and sinks, with whatever links; most are refused.
 fn any_graph() -> impl Strategy<Value = String> {
-    let link = (0_usize..8, 1_usize..4, 0_usize..4);
+    let link = (0_usize..8, 1_usize..4, 0_usize..5);
     let stage = (0_usize..5, proptest::collection::vec(link, 1..3));
     proptest::collection::vec(stage, 2..8).prop_map(|stages| {
         let mut text = String::new();
@@ -291,11 +337,13 @@ fn any_graph() -> impl Strategy<Value = String> {
                 .into_iter()
                 .map(|(from, size, policy)| {
                     // Mostly from before, so that many are accepted; the last policy is the default.
+                    let size = if policy == 3 { 1 } else { size };
                     let from = if policy == 0 { from % n_stages } else { from % index.max(1) };
                     let when_full = [
                         " , when_full = \"wait\"",
                         ", when_full = \"drop_oldest\"",
                         ", when_full = \"drop_newest\"",
+                        ", when_full = \"latest\"",
                         "",
                     ];
                     format!("{{ from = \"s{from}\", size = {size}{} }}", when_full[policy])
@@ -343,14 +391,14 @@ fn any_graph_that_is_accepted_starts_runs_and_stops() {
             return Ok(());
         };
         n_accepted.set(n_accepted.get() + 1);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let run = Run::start(&graph, &bench.registry, RunOptions::default()).expect("it can be built");
-            run.handle.meters.clock.sleep(Duration::from_millis(100)).await;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let options = RunOptions {
+            clock: Clock::new_virtual(),
+            ..RunOptions::default()
+        };
+        runtime.block_on(options.clock.track(async {
+            let run = Run::start(&graph, &bench.registry, options.clone()).expect("it can be built");
+            options.clock.sleep(Duration::from_millis(100)).await;
             let report = run
                 .stop()
                 .await
@@ -361,7 +409,7 @@ fn any_graph_that_is_accepted_starts_runs_and_stops() {
                 prop_assert!(link.counters.max_depth <= link.bound.size.get(), "{text}");
             }
             Ok(())
-        })
+        }))
     });
     result.unwrap_or_else(|error| panic!("{error}"));
     assert!(

@@ -45,7 +45,7 @@ pub fn run<E: Engine>(engine: &mut E, runner: &mut Runner, inputs: &Inputs<'_>) 
     let copies = cache.reserve(sequence, n + inputs.n_new)?;
     runner.set_blocks(engine, cache.blocks(sequence)?, &copies)?;
     cache.push(sequence, &vec![TokenKey { id: 0, features: 0 }; n])?;
-    runner.set_sampling(engine, &greedy())?;
+    runner.set_sampling(engine, &greedy(), &[])?;
 
     let feed = Feed {
         bucket: n,
@@ -98,9 +98,7 @@ pub fn run<E: Engine>(engine: &mut E, runner: &mut Runner, inputs: &Inputs<'_>) 
     let words: Vec<u32> = ring.as_chunks().0.iter().map(|&b| u32::from_le_bytes(b)).collect();
     outputs.tokens = (0..inputs.n_new).map(|step| words[2 * step]).collect();
     for (_, features) in features {
-        for tensor in [features.merged].into_iter().chain(features.deepstack.iter().copied()) {
-            engine.release(tensor);
-        }
+        features.free(engine);
     }
     Ok(outputs)
 }

@@ -8,7 +8,6 @@ use anyhow::{Context, Result};
 use futures::executor::block_on;
 use gpu::engine::Engine;
 use gpu::model::qwen3_vl::config::Config;
-use gpu::model::qwen3_vl::features::ReleaseQueue;
 use gpu::model::qwen3_vl::load;
 use gpu::model::qwen3_vl::mrope::{self, Positions};
 use gpu::model::qwen3_vl::runner::Runner;
@@ -213,7 +212,7 @@ fn runner<E: Engine>(engine: &mut E, source: Arc<dyn Source>, quant: Quant, kv_f
         context_tokens: CONTEXT_TOKENS,
     };
     let model = block_on(load::load(engine, source, &options, None))?;
-    Ok(Runner::new(engine, model, &options, ReleaseQueue::default(), true)?)
+    Ok(Runner::new(engine, model, &options, true)?)
 }
 
 fn inputs<'a>(case: &'a Case, media: &'a BTreeMap<String, Medium>) -> Result<Inputs<'a>> {

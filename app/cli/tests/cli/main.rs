@@ -1,10 +1,12 @@
 //! The program as a person runs it: arguments in; exit code, standard output and error out.
 
 mod ask;
+mod bench;
 mod configs;
 mod doctor;
 mod narrate;
 mod usage;
+mod view;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

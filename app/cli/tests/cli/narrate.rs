@@ -96,6 +96,19 @@ fn json_has_an_object_a_line_and_a_summary_and_the_trace_opens() {
     for name in ["encode", "generate", "words", "gpu.encode", "gpu.prefill"] {
         assert!(has(name), "no slice {name}");
     }
+    // The mean waterfall of the answers: its parts are the whole, and the whole is not longer than the run.
+    let waterfall = lines[4]["waterfall_ms"].as_object().unwrap();
+    let part = |name: &str| waterfall[name].as_f64().unwrap();
+    let parts: f64 = ["encoded", "prompt", "prefill", "first_token", "last_token", "written"]
+        .map(part)
+        .iter()
+        .sum();
+    assert!((parts - part("whole")).abs() < 1e-6 * part("whole"), "{waterfall:?}");
+    assert!(part("whole") < 1e3 * lines[4]["elapsed_s"].as_f64().unwrap(), "{waterfall:?}");
+    assert!(
+        part("encoded") > 0.0 && part("prefill") > 0.0 && part("last_token") > 0.0,
+        "{waterfall:?}"
+    );
 }
 
 #[test]

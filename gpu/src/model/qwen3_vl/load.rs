@@ -7,8 +7,8 @@ use async_channel::Sender;
 
 use super::Qwen3Vl;
 use super::config::{Config, TextConfig, VisionConfig, stop_ids};
+use super::made::Made;
 use super::mrope;
-use super::runner::upload;
 use super::text::{Layer, Text};
 use super::vision::{Block, Merger, Vision};
 use crate::engine::Engine;
@@ -42,7 +42,7 @@ impl Quant {
 /// Reads, checks and uploads a checkpoint, a tensor at a time.
 ///
 /// Errors: those of the source and of the headers; [`Error::Unsupported`] for another architecture;
-/// [`Error::MissingTensor`], [`Error::Tensor`]; those of the engine.
+/// [`Error::MissingTensor`], [`Error::Tensor`]; those of the engine. Nothing stays on the engine then.
 pub async fn load<E: Engine>(
     engine: &mut E,
     source: Arc<dyn Source>,
@@ -58,31 +58,48 @@ pub async fn load<E: Engine>(
     };
     let config = Config::from_json(&json)?;
     let stop_ids = stop_ids(checkpoint.text("generation_config.json").await?.as_deref(), &json)?;
-    let mut reader = Reader {
-        loader: Loader::new(engine, &checkpoint, progress.cloned()),
-        quant: options.quant,
-        weight_bytes: 0,
+    let (read, weight_bytes, made) = {
+        let mut reader = Reader {
+            loader: Loader::new(&mut *engine, &checkpoint, progress.cloned()),
+            quant: options.quant,
+            weight_bytes: 0,
+            made: Made::default(),
+        };
+        let read = reader.model(&config, options).await;
+        (read, reader.weight_bytes, reader.made)
     };
-    let vision = reader.vision(&config.vision).await?;
-    let text = reader.text(&config, options.context_tokens).await?;
-    let weight_bytes = reader.weight_bytes;
-    Ok(Qwen3Vl {
-        name: checkpoint.name().to_owned(),
-        config,
-        vision,
-        text,
-        stop_ids,
-        weight_bytes,
-    })
+    match read {
+        Ok((vision, text)) => Ok(Qwen3Vl {
+            name: checkpoint.name().to_owned(),
+            config,
+            vision,
+            text,
+            stop_ids,
+            weight_bytes,
+            made,
+        }),
+        Err(error) => {
+            made.free(engine);
+            Err(error)
+        }
+    }
 }
 
 struct Reader<'a, E: Engine> {
     loader: Loader<'a, E>,
     quant: Quant,
     weight_bytes: u64,
+    /// All that was loaded so far.
+    made: Made,
 }
 
 impl<E: Engine> Reader<'_, E> {
+    async fn model(&mut self, config: &Config, options: &LoadOptions) -> Result<(Vision, Text)> {
+        let vision = self.vision(&config.vision).await?;
+        let text = self.text(config, options.context_tokens).await?;
+        Ok((vision, text))
+    }
+
     async fn vision(&mut self, c: &VisionConfig) -> Result<Vision> {
         let d = c.hidden_size;
         let merged = d * c.spatial_merge_size * c.spatial_merge_size;
@@ -198,7 +215,9 @@ impl<E: Engine> Reader<'_, E> {
                 .matrix(&weight, self.quant.format_of(&weight), Some(i * d..(i + 1) * d))
                 .await?;
             self.weight_bytes += matrix.size_bytes();
-            let bias = upload(self.loader.engine(), &bias, bytemuck::cast_slice(&values[i * d..(i + 1) * d]))?;
+            self.made.note_weight(&matrix);
+            let values = bytemuck::cast_slice(&values[i * d..(i + 1) * d]);
+            let bias = self.made.upload(self.loader.engine(), &bias, values)?;
             parts.push(Linear {
                 weight: Arc::new(matrix),
                 bias: Some(bias),
@@ -212,7 +231,7 @@ impl<E: Engine> Reader<'_, E> {
     async fn linear(&mut self, name: &str, [n, k]: [usize; 2], bias: bool) -> Result<Linear> {
         let weight = self.matrix(&format!("{name}.weight"), [n, k]).await?;
         let bias = if bias {
-            Some(self.loader.vector(&format!("{name}.bias"), n).await?)
+            Some(self.vector(&format!("{name}.bias"), n).await?)
         } else {
             None
         };
@@ -223,11 +242,17 @@ impl<E: Engine> Reader<'_, E> {
         self.expect(name, [n, k])?;
         let weight = self.loader.matrix(name, self.quant.format_of(name), None).await?;
         self.weight_bytes += weight.size_bytes();
+        self.made.note_weight(&weight);
         Ok(Arc::new(weight))
     }
 
+    async fn vector(&mut self, name: &str, len: usize) -> Result<TensorId> {
+        let tensor = self.loader.vector(name, len).await?;
+        Ok(self.made.note(tensor))
+    }
+
     async fn rms_norm(&mut self, name: &str, d: usize, c: &TextConfig) -> Result<Norm> {
-        let weight = self.loader.vector(&format!("{name}.weight"), d).await?;
+        let weight = self.vector(&format!("{name}.weight"), d).await?;
         Ok(Norm {
             weight,
             bias: None,
@@ -236,8 +261,8 @@ impl<E: Engine> Reader<'_, E> {
     }
 
     async fn layer_norm(&mut self, name: &str, d: usize) -> Result<Norm> {
-        let weight = self.loader.vector(&format!("{name}.weight"), d).await?;
-        let bias = self.loader.vector(&format!("{name}.bias"), d).await?;
+        let weight = self.vector(&format!("{name}.weight"), d).await?;
+        let bias = self.vector(&format!("{name}.bias"), d).await?;
         Ok(Norm {
             weight,
             bias: Some(bias),
@@ -247,6 +272,7 @@ impl<E: Engine> Reader<'_, E> {
 
     async fn table(&mut self, name: &str, len: usize) -> Result<TensorId> {
         let (tensor, found) = self.loader.dense_f32(name).await?;
+        self.made.note(tensor);
         if found == len {
             Ok(tensor)
         } else {
@@ -257,8 +283,12 @@ impl<E: Engine> Reader<'_, E> {
     fn rope(&mut self, n_positions: usize, frequencies: &[f64], map: &[u32], head_dim: usize) -> Result<RopeTable> {
         let table = mrope::table(n_positions, frequencies);
         Ok(RopeTable {
-            table: upload(self.loader.engine(), "rotary table", bytemuck::cast_slice(&table))?,
-            map: upload(self.loader.engine(), "rotary map", bytemuck::cast_slice(map))?,
+            table: self
+                .made
+                .upload(self.loader.engine(), "rotary table", bytemuck::cast_slice(&table))?,
+            map: self
+                .made
+                .upload(self.loader.engine(), "rotary map", bytemuck::cast_slice(map))?,
             n_positions,
             n_frequencies: frequencies.len(),
             head_dim,

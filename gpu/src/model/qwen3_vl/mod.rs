@@ -3,17 +3,19 @@
 pub mod config;
 pub mod features;
 pub mod load;
+pub mod made;
 pub mod mrope;
 pub mod runner;
 pub mod text;
 pub mod vision;
 
 use self::config::Config;
+use self::made::Made;
 use self::text::Text;
 use self::vision::Vision;
 
 /// A model whose weights lie on an engine.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Qwen3Vl {
     /// What a person would call it.
     pub name: String,
@@ -23,4 +25,6 @@ pub struct Qwen3Vl {
     pub stop_ids: Vec<u32>,
     /// Bytes of all matrices on the engine.
     pub weight_bytes: u64,
+    /// All tensors of it.
+    pub made: Made,
 }

@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 
 use super::Qwen3Vl;
-use super::features::{FeatureTensors, ReleaseQueue};
+use super::features::FeatureTensors;
+use super::made::Made;
 use super::text::{ChunkIo, MediaIo, Memory};
 use super::vision::{VisionIo, grid_inputs};
 use crate::engine::{Engine, PreparedId, State};
 use crate::error::{Error, Result};
 use crate::kv_cache::BlockCopy;
 use crate::protocol::{LoadOptions, ModelId, ModelInfo};
-use crate::recording::Recording;
 use crate::sampler::SamplingWords;
-use crate::tensor::{DType, TensorId};
+use crate::tensor::DType;
 
 /// Tokens a block of the KV cache.
 pub const BLOCK: usize = 32;
@@ -34,11 +34,16 @@ pub struct Runner {
     /// By bucket and whether media are in it.
     chunks: BTreeMap<(usize, bool), (ChunkIo, PreparedId)>,
     /// The least recently used first.
-    grids: Vec<(VisionIo, PreparedId)>,
-    released: ReleaseQueue,
-    next_features: u64,
+    grids: Vec<Grid>,
     /// Keep what tests read: taps, and the logits of all rows.
     keep_taps: bool,
+}
+
+/// The vision tower for pictures of one size.
+struct Grid {
+    io: VisionIo,
+    prepared: PreparedId,
+    made: Made,
 }
 
 /// A stretch of prompt for [`Runner::feed`].
@@ -88,29 +93,32 @@ pub fn buckets(n: usize) -> Vec<(usize, usize)> {
 impl Runner {
     /// Makes the cache, the state and the decode step. `keep_taps` is for tests.
     ///
-    /// Errors: those of the engine, `OutOfMemory` above all.
-    pub fn new<E: Engine>(
-        engine: &mut E,
-        model: Qwen3Vl,
-        options: &LoadOptions,
-        released: ReleaseQueue,
-        keep_taps: bool,
-    ) -> Result<Self> {
-        let memory = create_memory(engine, &model, options)?;
-        let step = create_chunk(engine, &model, 1, false)?;
-        let head = prepare(engine, model.text.record_head(&step, &memory)?, keep_taps)?;
-        let decode = prepare(engine, model.text.record_step(&step, &memory)?, keep_taps)?;
-        Ok(Self {
-            model,
-            memory,
-            head,
-            decode,
-            chunks: BTreeMap::new(),
-            grids: Vec::new(),
-            released,
-            next_features: 1,
-            keep_taps,
-        })
+    /// Errors: those of the engine, `OutOfMemory` above all; nothing stays on the engine then, the model neither.
+    pub fn new<E: Engine>(engine: &mut E, model: Qwen3Vl, options: &LoadOptions, keep_taps: bool) -> Result<Self> {
+        let mut made = Made::default();
+        let mut build = || {
+            let memory = create_memory(engine, &mut made, &model, options)?;
+            let step = create_chunk(engine, &mut made, &model, 1, false)?;
+            let head = made.prepare(engine, model.text.record_head(&step, &memory)?, keep_taps)?;
+            let decode = made.prepare(engine, model.text.record_step(&step, &memory)?, keep_taps)?;
+            Ok((memory, head, decode))
+        };
+        match build() {
+            Ok((memory, head, decode)) => Ok(Self {
+                model,
+                memory,
+                head,
+                decode,
+                chunks: BTreeMap::new(),
+                grids: Vec::new(),
+                keep_taps,
+            }),
+            Err(error) => {
+                made.free(engine);
+                model.made.free(engine);
+                Err(error)
+            }
+        }
     }
 
     /// What the other stages need to know.
@@ -176,7 +184,7 @@ impl Runner {
         let found = self
             .grids
             .iter()
-            .position(|(io, _)| (io.rows, io.columns, io.n_frames) == (rows, columns, n_frames));
+            .position(|Grid { io, .. }| (io.rows, io.columns, io.n_frames) == (rows, columns, n_frames));
         let grid = match found {
             Some(i) => self.grids.remove(i),
             None => self.prepare_grid(engine, rows, columns, n_frames, tap)?,
@@ -192,39 +200,48 @@ impl Runner {
                 .collect();
             &words
         };
-        engine.write(grid.0.frames, 0, padded)?;
         let pass = EncodePass {
-            prepared: grid.1,
-            n_slices: engine.n_slices(grid.1),
+            prepared: grid.prepared,
+            n_slices: engine.n_slices(grid.prepared),
         };
+        let written = engine.write(grid.io.frames, 0, padded);
         self.grids.push(grid);
-        Ok(pass)
+        written.map(|()| pass)
     }
 
     /// Copies the result of the pass that was begun last into tensors of its own.
     pub fn finish_encode<E: Engine>(&mut self, engine: &mut E) -> Result<FeatureTensors> {
-        let Some((io, _)) = self.grids.last() else {
+        let Some(Grid { io, .. }) = self.grids.last() else {
             return Err(Error::Prompt {
                 message: "no encoding was begun".into(),
             });
         };
         let n_tokens = io.rows * io.columns / 4;
         let size = DType::F32.size_bytes(n_tokens * self.model.vision.config.out_hidden_size);
-        let mut features = FeatureTensors {
-            id: self.next_features,
-            n_tokens,
-            merged: engine.create("features", size)?,
-            deepstack: Vec::new(),
-            released: self.released.clone(),
+        let mut made = Made::default();
+        let mut keep = |name: &str, from| {
+            let copy = made.create(engine, name, size)?;
+            engine.copy(from, 0, copy, 0, size)?;
+            Ok(copy)
         };
-        self.next_features += 1;
-        engine.copy(io.merged, 0, features.merged, 0, size)?;
-        for &level in &io.deepstack {
-            let copy = engine.create("deepstack features", size)?;
-            features.deepstack.push(copy);
-            engine.copy(level, 0, copy, 0, size)?;
+        let mut kept = || {
+            Ok(FeatureTensors {
+                n_tokens,
+                merged: keep("features", io.merged)?,
+                deepstack: io
+                    .deepstack
+                    .iter()
+                    .map(|&level| keep("deepstack features", level))
+                    .collect::<Result<_>>()?,
+            })
+        };
+        match kept() {
+            Ok(features) => Ok(features),
+            Err(error) => {
+                made.free(engine);
+                Err(error)
+            }
         }
-        Ok(features)
     }
 
     /// Says where the sequence's blocks are, and makes the copies that must come before appending.
@@ -244,10 +261,16 @@ impl Runner {
         engine.write(self.memory.table, 0, bytemuck::cast_slice(blocks))
     }
 
-    /// Settings of the answer that the next feeds begin.
-    pub fn set_sampling<E: Engine>(&self, engine: &mut E, words: &SamplingWords) -> Result<()> {
+    /// Settings of the answer that the next feeds begin, or go on with after the ids `told`.
+    pub fn set_sampling<E: Engine>(&self, engine: &mut E, words: &SamplingWords, told: &[u32]) -> Result<()> {
         if words.repetition_penalty != 1.0 || words.presence_penalty != 0.0 {
-            engine.write(self.memory.seen, 0, &vec![0; self.model.text.config.vocab_size * 4])?;
+            let mut seen = vec![0u32; self.model.text.config.vocab_size];
+            for &id in told {
+                if let Some(count) = seen.get_mut(id as usize) {
+                    *count += 1;
+                }
+            }
+            engine.write(self.memory.seen, 0, bytemuck::cast_slice(&seen))?;
         }
         engine.write(self.memory.sampling, 0, bytemuck::bytes_of(words))
     }
@@ -256,10 +279,20 @@ impl Runner {
     pub fn feed<E: Engine>(&mut self, engine: &mut E, feed: &Feed<'_>) -> Result<PreparedId> {
         let key = (feed.bucket, !feed.media.is_empty());
         if !self.chunks.contains_key(&key) {
-            let io = create_chunk(engine, &self.model, key.0, key.1)?;
-            let recording = self.model.text.record_chunk(&io, &self.memory, self.keep_taps)?;
-            let prepared = prepare(engine, recording, self.keep_taps)?;
-            self.chunks.insert(key, (io, prepared));
+            let mut made = Made::default();
+            let mut build = || {
+                let io = create_chunk(engine, &mut made, &self.model, key.0, key.1)?;
+                let recording = self.model.text.record_chunk(&io, &self.memory, self.keep_taps)?;
+                let prepared = made.prepare(engine, recording, self.keep_taps)?;
+                Ok((io, prepared))
+            };
+            match build() {
+                Ok(chunk) => drop(self.chunks.insert(key, chunk)),
+                Err(error) => {
+                    made.free(engine);
+                    return Err(error);
+                }
+            }
         }
         let Some((io, prepared)) = self.chunks.get(&key) else {
             return Err(Error::Prompt {
@@ -321,15 +354,27 @@ impl Runner {
         columns: usize,
         n_frames: usize,
         tap: &str,
-    ) -> Result<(VisionIo, PreparedId)> {
+    ) -> Result<Grid> {
         while self.grids.len() >= MAX_GRIDS {
-            let (io, prepared) = self.grids.remove(0);
-            engine.discard(prepared);
-            [io.frames, io.pos, io.index, io.mix, io.merged]
-                .into_iter()
-                .chain(io.deepstack)
-                .for_each(|tensor| engine.release(tensor));
+            self.grids.remove(0).made.free(engine);
         }
+        let mut made = Made::default();
+        match self.build_grid(engine, &mut made, (rows, columns, n_frames), tap) {
+            Ok((io, prepared)) => Ok(Grid { io, prepared, made }),
+            Err(error) => {
+                made.free(engine);
+                Err(error)
+            }
+        }
+    }
+
+    fn build_grid<E: Engine>(
+        &self,
+        engine: &mut E,
+        made: &mut Made,
+        (rows, columns, n_frames): (usize, usize, usize),
+        tap: &str,
+    ) -> Result<(VisionIo, PreparedId)> {
         let c = &self.model.vision.config;
         let n = rows * columns;
         let inputs = grid_inputs(rows, columns, c.position_side);
@@ -337,71 +382,63 @@ impl Runner {
         let deepstack = c
             .deepstack_visual_indexes
             .iter()
-            .map(|_| engine.create("deepstack", out))
+            .map(|_| made.create(engine, "deepstack", out))
             .collect::<Result<_>>()?;
         let io = VisionIo {
             rows,
             columns,
             n_frames,
-            frames: engine.create("frames", DType::U8.size_bytes(n_frames * n * c.patch_size * c.patch_size * 3))?,
-            pos: upload(engine, "patch positions", bytemuck::cast_slice(&inputs.pos))?,
-            index: upload(engine, "position taps", bytemuck::cast_slice(&inputs.index))?,
-            mix: upload(engine, "position mix", bytemuck::cast_slice(&inputs.mix))?,
-            merged: engine.create("merged", out)?,
+            frames: made.create(
+                engine,
+                "frames",
+                DType::U8.size_bytes(n_frames * n * c.patch_size * c.patch_size * 3),
+            )?,
+            pos: made.upload(engine, "patch positions", bytemuck::cast_slice(&inputs.pos))?,
+            index: made.upload(engine, "position taps", bytemuck::cast_slice(&inputs.index))?,
+            mix: made.upload(engine, "position mix", bytemuck::cast_slice(&inputs.mix))?,
+            merged: made.create(engine, "merged", out)?,
             deepstack,
         };
-        let prepared = prepare(engine, self.model.vision.record(&io, tap)?, self.keep_taps)?;
+        let prepared = made.prepare(engine, self.model.vision.record(&io, tap)?, self.keep_taps)?;
         Ok((io, prepared))
     }
 }
 
-/// A tensor with these bytes.
-pub fn upload<E: Engine>(engine: &mut E, name: &str, bytes: &[u8]) -> Result<TensorId> {
-    let tensor = engine.create(name, bytes.len() as u64)?;
-    engine.write(tensor, 0, bytes)?;
-    Ok(tensor)
-}
-
-fn prepare<E: Engine>(engine: &mut E, mut recording: Recording, keep_taps: bool) -> Result<PreparedId> {
-    recording.keep_taps = keep_taps;
-    engine.prepare(recording)
-}
-
-fn create_memory<E: Engine>(engine: &mut E, model: &Qwen3Vl, options: &LoadOptions) -> Result<Memory> {
+fn create_memory<E: Engine>(engine: &mut E, made: &mut Made, model: &Qwen3Vl, options: &LoadOptions) -> Result<Memory> {
     let c = &model.text.config;
     let n_blocks = options.context_tokens.div_ceil(BLOCK).max(1);
     let dtype = if options.kv_f16 { DType::F16 } else { DType::F32 };
     let size = dtype.size_bytes(n_blocks * BLOCK * c.num_key_value_heads * c.head_dim);
     let layers = (0..c.num_hidden_layers)
-        .map(|_| Ok((engine.create("keys", size)?, engine.create("values", size)?)))
+        .map(|_| Ok((made.create(engine, "keys", size)?, made.create(engine, "values", size)?)))
         .collect::<Result<_>>()?;
     Ok(Memory {
         layers,
         dtype,
         n_blocks,
         block: BLOCK,
-        table: engine.create("block table", n_blocks as u64 * 4)?,
-        state: engine.create("state", size_of::<State>() as u64)?,
-        sampling: engine.create("sampling", size_of::<SamplingWords>() as u64)?,
-        seen: engine.create("seen", c.vocab_size as u64 * 4)?,
-        ring: engine.create("ring", RING_LEN as u64 * 8)?,
+        table: made.create(engine, "block table", n_blocks as u64 * 4)?,
+        state: made.create(engine, "state", size_of::<State>() as u64)?,
+        sampling: made.create(engine, "sampling", size_of::<SamplingWords>() as u64)?,
+        seen: made.create(engine, "seen", c.vocab_size as u64 * 4)?,
+        ring: made.create(engine, "ring", RING_LEN as u64 * 8)?,
         ring_len: RING_LEN,
-        hidden: engine.create("last hidden row", c.hidden_size as u64 * 4)?,
+        hidden: made.create(engine, "last hidden row", c.hidden_size as u64 * 4)?,
     })
 }
 
-fn create_chunk<E: Engine>(engine: &mut E, model: &Qwen3Vl, n: usize, media: bool) -> Result<ChunkIo> {
+fn create_chunk<E: Engine>(engine: &mut E, made: &mut Made, model: &Qwen3Vl, n: usize, media: bool) -> Result<ChunkIo> {
     let width = (n * model.text.config.hidden_size * 4) as u64;
     let media = if media {
         let deepstack = model
             .vision
             .deepstack_merger_list
             .iter()
-            .map(|_| engine.create("chunk deepstack", width))
+            .map(|_| made.create(engine, "chunk deepstack", width))
             .collect::<Result<_>>()?;
         Some(MediaIo {
-            mask: engine.create("chunk mask", n as u64 * 4)?,
-            merged: engine.create("chunk features", width)?,
+            mask: made.create(engine, "chunk mask", n as u64 * 4)?,
+            merged: made.create(engine, "chunk features", width)?,
             deepstack,
         })
     } else {
@@ -409,8 +446,8 @@ fn create_chunk<E: Engine>(engine: &mut E, model: &Qwen3Vl, n: usize, media: boo
     };
     Ok(ChunkIo {
         n_tokens: n,
-        ids: engine.create("chunk ids", n as u64 * 4)?,
-        pos: engine.create("chunk positions", n as u64 * 12)?,
+        ids: made.create(engine, "chunk ids", n as u64 * 4)?,
+        pos: made.create(engine, "chunk positions", n as u64 * 12)?,
         media,
     })
 }

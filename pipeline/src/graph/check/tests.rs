@@ -1,5 +1,6 @@
 //! Text with every kind of fault, and what the checker says of it.
 
+use crate::link::WhenFull;
 use crate::testing::{TestBench, faults, graph};
 
 const OUT: &str = "[stage.out]\ntype = \"test.collect\"\ninput = \"in\"\n";
@@ -91,7 +92,7 @@ type = "test.count"
         "line 17: stage.join.input: there is no [stage.inn]; accepted: \"in\" is the nearest",
         "line 17: stage.join.input.size: is 0; accepted: a whole number from 1 to 65536",
         "line 17: stage.join.input.wen: is no key of an input; accepted: from, size, when_full",
-        "line 17: stage.join.input.when_full: is \"drop\"; accepted: wait, drop_oldest, drop_newest",
+        "line 17: stage.join.input.when_full: is \"drop\"; accepted: wait, drop_oldest, drop_newest, latest",
         "line 18: stage.join.inputs.less: is no input of this type of stage; accepted: in, more",
         "line 19: stage.thinks.model: is missing; accepted: \"eyes\"",
         "line 22: stage.thinks.engine: there is no [engine.mian]; accepted: \"main\"",
@@ -132,6 +133,24 @@ fn a_cycle_of_waiting_links_is_refused_and_named() {
         .map(|l| accepted.link_name(l))
         .collect();
     assert_eq!(feedback, ["b -> a.more"]);
+}
+
+#[test]
+fn a_latest_link_has_one_slot_and_may_close_a_cycle() {
+    let text = |keys: &str| {
+        format!(
+            "[stage.in]\ntype = \"test.count\"\n[stage.a]\ntype = \"test.join\"\ninput = \"in\"\n\
+             inputs.more = {{ from = \"b\", when_full = \"latest\"{keys} }}\n\
+             [stage.b]\ntype = \"test.pass\"\ninput = \"a\"\n[stage.out]\ntype = \"test.collect\"\ninput = \"b\"\n"
+        )
+    };
+    let accepted = graph(&text(""), &TestBench::new());
+    let link = accepted.links().iter().find(|link| link.feedback).expect("it is there");
+    assert_eq!((link.bound.size.get(), link.bound.when_full), (1, WhenFull::Latest));
+    assert_eq!(
+        lines_of_faults(&text(", size = 3")),
+        ["line 6: stage.a.inputs.more.size: is 3, and a latest link has one slot; accepted: 1, or no size"]
+    );
 }
 
 #[test]
