@@ -100,7 +100,7 @@ fn check_png_palette(bytes: &[u8]) -> Result<()> {
     while let Some((&[a, b, c, d, ref name @ ..], data)) = rest.split_first_chunk::<8>() {
         let n_bytes = u32::from_be_bytes([a, b, c, d]) as usize;
         match name {
-            b"PLTE" if n_bytes % 3 != 0 || !(3..=768).contains(&n_bytes) => {
+            b"PLTE" if !n_bytes.is_multiple_of(3) || !(3..=768).contains(&n_bytes) => {
                 let message = format!("the palette has {n_bytes} bytes, which is not 1 to 256 colours");
                 return Err(Error::Decode { message });
             }
