@@ -5,6 +5,8 @@ pub mod features;
 pub mod load;
 pub mod made;
 pub mod mrope;
+pub mod published;
+pub mod random;
 pub mod runner;
 pub mod text;
 pub mod vision;
