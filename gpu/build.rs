@@ -1,11 +1,16 @@
 //! Joins each kernel of `shaders/` with its parts, validates every variant, and writes the table that `kernel` includes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+#[path = "src/kernel/preamble.rs"]
+#[expect(dead_code, reason = "the library calls the rest")]
+mod preamble;
+use preamble::{Compiler, Need};
 
 /// One of a kernel's roles: `weight (f32 | f16)`, or `reduce` with no choice.
 struct Role {
@@ -18,6 +23,7 @@ struct Role {
 fn main() {
     println!("cargo::rerun-if-changed=shaders");
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=src/kernel/preamble.rs");
     let mut faults = Vec::new();
     let parts = read_folder(Path::new("shaders/parts"), &mut faults);
     let kernels = read_folder(Path::new("shaders"), &mut faults);
@@ -27,19 +33,26 @@ fn main() {
         let roles = roles_of(kernel);
         for variant in variants_of(&roles) {
             let mut source = kernel.clone();
+            let mut needs = needs_of(name, kernel, &mut faults);
             for (part, _) in &variant {
                 match parts.get(part) {
                     Some(text) => {
+                        needs.extend(needs_of(part, text, &mut faults));
                         let _ = write!(source, "\n// part {part}\n{text}");
                     }
                     None => faults.push(format!("{name}: there is no part {part}")),
                 }
             }
             let chosen: Vec<&String> = variant.iter().filter(|(_, chosen)| *chosen).map(|(part, _)| part).collect();
-            if let Err(fault) = validate(&source) {
+            let needs: Vec<Need> = needs.into_iter().collect();
+            if let Err(fault) = validate(&needs, &source) {
                 faults.push(format!("{name} {chosen:?}: {fault}"));
             }
-            let _ = writeln!(table, "Variant {{ parts: &{chosen:?}, source: r####\"{source}\"#### }},");
+            let needed: String = needs.iter().map(|need| format!("Need::{need:?}, ")).collect();
+            let _ = writeln!(
+                table,
+                "Variant {{ parts: &{chosen:?}, needs: &[{needed}], source: r####\"{source}\"#### }},"
+            );
         }
         table.push_str("] },\n");
     }
@@ -79,14 +92,33 @@ fn read_folder(folder: &Path, faults: &mut Vec<String>) -> BTreeMap<String, Stri
     files
 }
 
+/// The rest of the header's line that starts with a word.
+fn header_line<'a>(text: &'a str, word: &str) -> &'a str {
+    text.lines()
+        .take_while(|line| line.starts_with("//"))
+        .find_map(|line| line.strip_prefix("// ")?.strip_prefix(word)?.strip_prefix(' '))
+        .unwrap_or_default()
+}
+
+/// Reads the header's line `// needs  f16, subgroups` of a kernel or part.
+fn needs_of(name: &str, text: &str, faults: &mut Vec<String>) -> BTreeSet<Need> {
+    let mut needs = BTreeSet::new();
+    for word in header_line(text, "needs").split(',').map(str::trim) {
+        match Need::parse(word) {
+            Some(need) => {
+                needs.insert(need);
+            }
+            None if word.is_empty() => {}
+            None => faults.push(format!("{name}: nothing is called {word} that a kernel could need")),
+        }
+    }
+    needs
+}
+
 /// Reads the header's line `// parts  role (a | b), other`.
 fn roles_of(kernel: &str) -> Vec<Role> {
-    let line = kernel
-        .lines()
-        .take_while(|line| line.starts_with("//"))
-        .find_map(|line| line.strip_prefix("// parts "))
-        .unwrap_or_default();
-    line.split(',')
+    header_line(kernel, "parts")
+        .split(',')
         .map(str::trim)
         .filter(|role| !role.is_empty())
         .map(|role| match role.split_once('(') {
@@ -122,11 +154,19 @@ fn variants_of(roles: &[Role]) -> Vec<Vec<(String, bool)>> {
     })
 }
 
-/// Plain WGSL only: no extension may slip in, since the same text runs in browsers. (naga counts `unpack2x16float` apart.)
-fn validate(source: &str) -> Result<(), String> {
-    let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
-    Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
+/// No extension may slip in that the header does not name, since the same text runs in browsers. (naga counts
+/// `unpack2x16float` apart.)
+fn validate(needs: &[Need], source: &str) -> Result<(), String> {
+    let text = preamble::preamble(needs, Compiler::Naga) + source;
+    let module = naga::front::wgsl::parse_str(&text).map_err(|error| error.emit_to_string(&text))?;
+    let needed = needs.iter().map(|need| match need {
+        Need::F16 => Capabilities::SHADER_FLOAT16,
+        Need::Subgroups => Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER,
+        Need::Coop => Capabilities::COOPERATIVE_MATRIX,
+    });
+    let capabilities = needed.fold(Capabilities::SHADER_FLOAT16_IN_FLOAT32, |all, capability| all | capability);
+    Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .map(|_| ())
-        .map_err(|error| error.emit_to_string(source))
+        .map_err(|error| error.emit_to_string(&text))
 }

@@ -70,7 +70,7 @@ impl SimEngine {
                 storage_buffers: 8,
                 shader_f16: true,
                 subgroups: None,
-                timestamps: false,
+                ..Adapter::plain("sim")
             },
             kernels,
             tensors: Tensors::default(),

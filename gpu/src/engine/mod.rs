@@ -9,6 +9,7 @@ use std::pin::Pin;
 use bytemuck::{Pod, Zeroable};
 
 use crate::error::Result;
+use crate::kernel::preamble::Need;
 use crate::recording::Recording;
 use crate::tensor::TensorId;
 
@@ -32,7 +33,74 @@ pub struct Adapter {
     pub shader_f16: bool,
     /// Smallest and largest subgroup, if kernels may use them.
     pub subgroups: Option<(u32, u32)>,
+    pub subgroup_barrier: bool,
     pub timestamps: bool,
+    /// Timestamps between the dispatches of a pass, not only at its ends.
+    pub timestamps_inside_passes: bool,
+    /// What cooperative matrices multiply; empty where there are none.
+    pub coop: Vec<CoopShape>,
+}
+
+/// One product that cooperative matrices compute: `C [m, n] += A [m, k] · B [k, n]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoopShape {
+    pub m: u32,
+    pub n: u32,
+    pub k: u32,
+    /// Type of A and B.
+    pub inputs: CoopScalar,
+    /// Type of C.
+    pub sums: CoopScalar,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CoopScalar {
+    F32,
+    F16,
+    I32,
+    U32,
+}
+
+impl Adapter {
+    /// An adapter with WebGPU's default limits and no feature; of no backend. To be changed where something is known.
+    pub fn plain(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            driver: String::new(),
+            backend: "none".into(),
+            software: false,
+            max_binding_bytes: 128 << 20,
+            max_buffer_bytes: 256 << 20,
+            max_workgroups: 65_535,
+            max_invocations: 256,
+            workgroup_memory_bytes: 16 << 10,
+            storage_buffers: 8,
+            shader_f16: false,
+            subgroups: None,
+            subgroup_barrier: false,
+            timestamps: false,
+            timestamps_inside_passes: false,
+            coop: Vec::new(),
+        }
+    }
+
+    /// Does the adapter have what a kernel's header says that it needs?
+    pub fn has(&self, need: Need) -> bool {
+        match need {
+            Need::F16 => self.shader_f16,
+            Need::Subgroups => self.subgroups.is_some(),
+            Need::Coop => !self.coop.is_empty(),
+        }
+    }
+
+    /// The side of square cooperative matrices of f16 that are summed in f32, the largest that there is.
+    pub fn coop_f16_side(&self) -> Option<u32> {
+        let wanted = |shape: &&CoopShape| {
+            let types = (shape.inputs, shape.sums) == (CoopScalar::F16, CoopScalar::F32);
+            types && shape.m == shape.n && shape.n == shape.k
+        };
+        self.coop.iter().filter(wanted).map(|shape| shape.m).max()
+    }
 }
 
 /// A recording made ready to play.

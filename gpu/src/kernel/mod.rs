@@ -17,6 +17,7 @@ pub mod matmul_direct;
 pub mod matvec;
 pub mod overlay;
 pub mod patchify;
+pub mod preamble;
 pub mod quantize;
 #[cfg(test)]
 mod reflection_tests;
@@ -27,6 +28,7 @@ pub mod swiglu;
 pub mod take_last;
 
 use bytemuck::Pod;
+use preamble::Need;
 
 use crate::error::{Error, Result};
 use crate::tensor::TensorId;
@@ -41,6 +43,9 @@ pub struct KernelSource {
 pub struct Variant {
     /// The parts that were chosen, in the order of the shader's header; parts without a choice are not named.
     pub parts: &'static [&'static str],
+    /// What kernel and parts need of the adapter, in order.
+    pub needs: &'static [Need],
+    /// Without the directives of [`preamble::preamble`].
     pub source: &'static str,
 }
 
@@ -145,6 +150,8 @@ pub trait Kernel {
 pub struct Dispatch {
     pub kernel: &'static str,
     pub parts: Vec<&'static str>,
+    /// What the variant needs of the adapter.
+    pub needs: &'static [Need],
     pub params: Vec<u8>,
     pub bindings: Vec<Binding>,
     pub overrides: Vec<Override>,
@@ -160,15 +167,16 @@ impl Dispatch {
     pub fn new<K: Kernel>(kernel: &K, op_idx: usize) -> Result<Self> {
         kernel.check()?;
         let parts = kernel.parts();
-        if source(K::NAME, &parts).is_none() {
+        let Some(variant) = source(K::NAME, &parts) else {
             return Err(Error::Engine {
                 what: K::NAME,
                 message: format!("the kernel has no variant {parts:?}"),
             });
-        }
+        };
         Ok(Self {
             kernel: K::NAME,
             parts,
+            needs: variant.needs,
             params: bytemuck::bytes_of(&kernel.params()).to_vec(),
             bindings: kernel.bindings(),
             overrides: kernel.overrides(),

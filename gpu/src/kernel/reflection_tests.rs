@@ -323,7 +323,8 @@ fn shaders_and_structs_agree() {
     for dispatch in dispatches() {
         walked.insert((dispatch.kernel, dispatch.parts.clone()));
         let variant = source(dispatch.kernel, &dispatch.parts).expect("Dispatch::new found it");
-        let module = naga::front::wgsl::parse_str(variant.source).expect("build.rs validated it");
+        let text = preamble::preamble(variant.needs, preamble::Compiler::Naga) + variant.source;
+        let module = naga::front::wgsl::parse_str(&text).expect("build.rs validated it");
         let (expected, params_bytes) = reflect(&module);
         let found: Storage = dispatch
             .bindings

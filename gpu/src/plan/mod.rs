@@ -7,13 +7,15 @@ mod operands;
 mod temps;
 #[cfg(test)]
 mod tests;
+mod variants;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-pub use lower::lower;
+pub use lower::{lower, lower_with};
 pub use operands::{reads, writes};
+pub use variants::{Product, Softmax, Variants};
 
 use crate::engine::Adapter;
 use crate::error::{Error, Result};
@@ -60,6 +62,9 @@ impl Plan {
             hold("buffer size", adapter.max_buffer_bytes, size_bytes)?;
         }
         for dispatch in &self.dispatches {
+            for &need in dispatch.needs {
+                hold(need.word(), adapter.has(need).into(), 1)?;
+            }
             for binding in &dispatch.bindings {
                 let bytes = binding.operand.bound_bytes();
                 hold("storage binding size", adapter.max_binding_bytes, bytes)?;

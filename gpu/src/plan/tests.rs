@@ -21,7 +21,7 @@ fn adapter() -> Adapter {
         storage_buffers: 8,
         shader_f16: false,
         subgroups: None,
-        timestamps: false,
+        ..Adapter::plain("test")
     }
 }
 

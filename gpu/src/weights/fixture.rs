@@ -99,7 +99,7 @@ impl FakeEngine {
                 storage_buffers: 8,
                 shader_f16: false,
                 subgroups: None,
-                timestamps: false,
+                ..Adapter::plain("fake")
             },
             next_id: 0,
             tensors: BTreeMap::new(),

@@ -51,7 +51,7 @@ mod tests {
             storage_buffers: 8,
             shader_f16: false,
             subgroups: None,
-            timestamps: false,
+            ..Adapter::plain("test")
         }
     }
 

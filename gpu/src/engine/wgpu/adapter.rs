@@ -1,6 +1,6 @@
 //! Finding an adapter and opening its device. The only place where limits and features are asked for.
 
-use crate::engine::Adapter;
+use crate::engine::{Adapter, CoopScalar, CoopShape};
 use crate::error::{Error, Result};
 
 /// Which adapter to use, and how.
@@ -88,9 +88,18 @@ pub async fn open(choice: &AdapterChoice) -> Result<(Adapter, ::wgpu::Device, ::
     let mut described = describe(adapter);
     described.software &= !choice.as_hardware;
     check_minimum(&described)?;
+    let features = adapter.features() & wanted_features();
+    let experimental = match features.intersects(::wgpu::Features::all_experimental_mask()) {
+        #[expect(unsafe_code, reason = "wgpu calls cooperative matrices experimental")]
+        // SAFETY: of what is experimental only cooperative matrices are asked for, and only this crate's own kernels use
+        // them: their loads and stores stay within what is bound, and tests hold them to the twins.
+        true => unsafe { ::wgpu::ExperimentalFeatures::enabled() },
+        false => ::wgpu::ExperimentalFeatures::disabled(),
+    };
     let descriptor = ::wgpu::DeviceDescriptor {
         label: Some("qwglm"),
-        required_features: ::wgpu::Features::empty(),
+        required_features: features,
+        experimental_features: experimental,
         required_limits: adapter.limits(),
         memory_hints: ::wgpu::MemoryHints::Performance,
         ..Default::default()
@@ -101,6 +110,17 @@ pub async fn open(choice: &AdapterChoice) -> Result<(Adapter, ::wgpu::Device, ::
         message: error.to_string(),
     })?;
     Ok((described, device, queue))
+}
+
+/// What is taken where the adapter has it; no kernel without an alternative needs any.
+fn wanted_features() -> ::wgpu::Features {
+    ::wgpu::Features::SHADER_F16
+        | ::wgpu::Features::SUBGROUP
+        | ::wgpu::Features::SUBGROUP_BARRIER
+        | ::wgpu::Features::TIMESTAMP_QUERY
+        | ::wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS
+        | ::wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
+        | ::wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
 }
 
 fn check_minimum(adapter: &Adapter) -> Result<()> {
@@ -154,6 +174,32 @@ fn describe(adapter: &::wgpu::Adapter) -> Adapter {
         storage_buffers: limits.max_storage_buffers_per_shader_stage,
         shader_f16: features.contains(::wgpu::Features::SHADER_F16),
         subgroups: subgroups.then_some((info.subgroup_min_size, info.subgroup_max_size)),
+        subgroup_barrier: features.contains(::wgpu::Features::SUBGROUP_BARRIER),
         timestamps: features.contains(::wgpu::Features::TIMESTAMP_QUERY),
+        timestamps_inside_passes: features.contains(::wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
+        coop: match features.contains(::wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
+            true => coop_shapes(adapter),
+            false => Vec::new(),
+        },
     }
+}
+
+fn coop_shapes(adapter: &::wgpu::Adapter) -> Vec<CoopShape> {
+    let scalar = |scalar| match scalar {
+        ::wgpu::CooperativeScalarType::F32 => CoopScalar::F32,
+        ::wgpu::CooperativeScalarType::F16 => CoopScalar::F16,
+        ::wgpu::CooperativeScalarType::I32 => CoopScalar::I32,
+        ::wgpu::CooperativeScalarType::U32 => CoopScalar::U32,
+    };
+    let properties = adapter.cooperative_matrix_properties();
+    properties
+        .into_iter()
+        .map(|shape| CoopShape {
+            m: shape.m_size,
+            n: shape.n_size,
+            k: shape.k_size,
+            inputs: scalar(shape.ab_type),
+            sums: scalar(shape.cr_type),
+        })
+        .collect()
 }

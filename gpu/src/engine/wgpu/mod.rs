@@ -18,7 +18,7 @@ use reader::Reader;
 use super::{Adapter, Engine, PreparedId, ReadFuture};
 use crate::error::{Error, Result};
 use crate::kernel::padded_bytes;
-use crate::plan::lower;
+use crate::plan::{Variants, lower_with};
 use crate::recording::Recording;
 use crate::tensor::TensorId;
 
@@ -34,6 +34,7 @@ struct Tensor {
 /// An engine on one wgpu device.
 pub struct WgpuEngine {
     adapter: Adapter,
+    variants: Variants,
     device: ::wgpu::Device,
     queue: ::wgpu::Queue,
     faults: Faults,
@@ -56,6 +57,7 @@ impl WgpuEngine {
         let faults = Faults::watch(&device);
         tracing::info!(adapter = adapter.name, backend = adapter.backend, "device opened");
         Ok(Self {
+            variants: Variants::of(&adapter),
             reader: Reader::new(device.clone(), queue.clone(), faults.clone())?,
             pipelines: Pipelines::new(device.clone(), choice.checked),
             lender: Lender::default(),
@@ -68,6 +70,16 @@ impl WgpuEngine {
             queue,
             faults,
         })
+    }
+
+    /// The algorithms that recordings are lowered with.
+    pub fn variants(&self) -> &Variants {
+        &self.variants
+    }
+
+    /// Lowers what is prepared from now on with these algorithms.
+    pub fn set_variants(&mut self, variants: Variants) {
+        self.variants = variants;
     }
 
     /// Gives the device up at once, as a driver that resets does. For tests of what follows a loss.
@@ -211,7 +223,7 @@ impl Engine for WgpuEngine {
 
     fn prepare(&mut self, recording: Recording) -> Result<PreparedId> {
         self.alive("prepare")?;
-        let plan = lower(&recording, &self.adapter)?;
+        let plan = lower_with(&recording, &self.adapter, &self.variants)?;
         let tensors = &self.tensors;
         let prepared = Prepared::new(
             &recording,

@@ -3,7 +3,15 @@
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
+use crate::kernel::preamble::{Compiler, preamble};
 use crate::kernel::{self, Access, Dispatch, Override};
+
+/// Who reads the kernels here.
+const COMPILER: Compiler = if cfg!(target_arch = "wasm32") {
+    Compiler::Browser
+} else {
+    Compiler::Naga
+};
 
 /// A pipeline and the layouts of its groups.
 #[derive(Clone)]
@@ -96,7 +104,7 @@ impl Pipelines {
         };
         let descriptor = ::wgpu::ShaderModuleDescriptor {
             label: Some(dispatch.kernel),
-            source: ::wgpu::ShaderSource::Wgsl(variant.source.into()),
+            source: ::wgpu::ShaderSource::Wgsl((preamble(variant.needs, COMPILER) + variant.source).into()),
         };
         #[expect(unsafe_code, reason = "kernels without run-time checks are faster")]
         // SAFETY: the source is one of this crate's own kernels, whose indices stay within what `lower` binds, and whose

@@ -6,6 +6,7 @@ use crate::kernel::attention::{Attention, Heads, Keys};
 use crate::kernel::attention_direct::{self, AttentionDirect};
 use crate::kernel::attn_decode::AttnDecode;
 use crate::kernel::kv_append::KvAppend;
+use crate::plan::Softmax;
 use crate::recording::{Buffer, KvLayer};
 use crate::tensor::DType;
 
@@ -78,7 +79,7 @@ impl Lowering<'_> {
             let workgroup = self.tuning.decode.max((heads.e as u32 / 4).next_power_of_two());
             return self.push(AttnDecode { heads, workgroup });
         }
-        if self.tuning.tile.is_none() && heads.e <= attention_direct::MAX_E {
+        if self.variants.attention == Softmax::Direct && heads.e <= attention_direct::MAX_E {
             let rows = attention_direct::rows(&heads);
             return self.push(AttentionDirect { heads, rows });
         }

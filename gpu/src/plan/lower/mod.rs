@@ -6,7 +6,7 @@ mod weights;
 
 use std::collections::BTreeSet;
 
-use super::{Plan, fuse, temps};
+use super::{Plan, Variants, fuse, temps};
 use crate::engine::Adapter;
 use crate::error::{Error, Result};
 use crate::kernel::add::Add;
@@ -17,14 +17,22 @@ use crate::kernel::swiglu::SwiGlu;
 use crate::kernel::{Dispatch, Kernel, Memory, Operand};
 use crate::recording::{Buffer, GeluForm, Op, Place, Recording};
 
-/// Lowers a recording for an adapter, and holds the plan to the adapter's limits.
+/// Lowers a recording for an adapter with the variants that its features promise to be the fastest.
+///
+/// Errors: those of [`lower_with`].
+pub fn lower(recording: &Recording, adapter: &Adapter) -> Result<Plan> {
+    lower_with(recording, adapter, &Variants::of(adapter))
+}
+
+/// Lowers a recording for an adapter with given variants, and holds the plan to the adapter's limits and features.
 ///
 /// Errors: `Shape` for operands that do not fit together; `AdapterTooSmall`.
-pub fn lower(recording: &Recording, adapter: &Adapter) -> Result<Plan> {
+pub fn lower_with(recording: &Recording, adapter: &Adapter, variants: &Variants) -> Result<Plan> {
     let fusions = fuse::find(recording);
     let mut lowering = Lowering {
         recording,
         tuning: Tuning::of(adapter),
+        variants: variants.clone(),
         dispatches: Vec::new(),
         op_idx: 0,
     };
@@ -66,8 +74,8 @@ struct Tuning {
     lanes: u32,
     /// Lanes that share a row; a power of two.
     row: u32,
-    /// Lanes of a tile of `matmul` over outputs and over rows; `None` on CPUs, where tiles in workgroup memory do not pay.
-    tile: Option<(u32, u32)>,
+    /// Lanes of a tile of `matmul` over outputs and over rows.
+    tile: (u32, u32),
     /// Lanes that share a head when decoding.
     decode: u32,
     /// Lanes that walk the vocabulary.
@@ -81,7 +89,7 @@ impl Tuning {
             Self {
                 lanes: 64,
                 row: 8,
-                tile: None,
+                tile: (8, 8),
                 decode: 32,
                 sample: 256,
             }
@@ -89,7 +97,7 @@ impl Tuning {
             Self {
                 lanes: 256,
                 row: 128,
-                tile: Some((16, 16)),
+                tile: (16, 16),
                 decode: 128,
                 sample: 256,
             }
@@ -100,6 +108,7 @@ impl Tuning {
 struct Lowering<'a> {
     recording: &'a Recording,
     tuning: Tuning,
+    variants: Variants,
     dispatches: Vec<Dispatch>,
     op_idx: usize,
 }

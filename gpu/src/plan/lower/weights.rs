@@ -9,6 +9,7 @@ use crate::kernel::matmul_direct::MatmulDirect;
 use crate::kernel::matvec::{MAX_T, Matvec};
 use crate::kernel::quantize::Quantize;
 use crate::kernel::{Memory, Operand};
+use crate::plan::Product;
 use crate::plan::fuse::Tail;
 use crate::recording::{Buffer, Op, RawDType};
 use crate::tensor::TensorId;
@@ -81,11 +82,12 @@ impl Lowering<'_> {
             if t <= MAX_T {
                 let workgroup = self.tuning.row;
                 self.push(Matvec { linear, workgroup })?;
-            } else if let Some((tx, ty)) = self.tuning.tile {
-                self.push(Matmul { linear, tx, ty })?;
-            } else {
+            } else if self.variants.matmul == Product::Direct {
                 let workgroup = self.tuning.row;
                 self.push(MatmulDirect { linear, workgroup })?;
+            } else {
+                let (tx, ty) = self.tuning.tile;
+                self.push(Matmul { linear, tx, ty })?;
             }
         }
         Ok(())
