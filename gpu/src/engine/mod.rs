@@ -5,11 +5,13 @@ pub mod wgpu;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::error::Result;
 use crate::kernel::preamble::Need;
+use crate::plan::Plan;
 use crate::recording::Recording;
 use crate::tensor::TensorId;
 
@@ -110,6 +112,9 @@ pub struct PreparedId(pub u64);
 /// Bytes that arrive later. Does not borrow the engine: several reads may be under way.
 pub type ReadFuture = Pin<Box<dyn Future<Output = Result<Vec<u8>>>>>;
 
+/// How long each dispatch of a plan took, in the plan's order; `None` where the adapter cannot tell. Arrives later.
+pub type TimesFuture = Pin<Box<dyn Future<Output = Result<Option<Vec<Duration>>>>>>;
+
 /// Plays recordings. Calls are queued in order; nothing waits but the future of [`Engine::read`].
 /// An engine is owned by one actor on one thread.
 pub trait Engine: 'static {
@@ -148,6 +153,18 @@ pub trait Engine: 'static {
     /// Queues a whole recording.
     fn play(&mut self, prepared: PreparedId) -> Result<()> {
         (0..self.n_slices(prepared)).try_for_each(|slice| self.play_slice(prepared, slice))
+    }
+
+    /// Queues a whole recording with a time stamp around each dispatch: a little slower than [`Engine::play`], and each
+    /// dispatch waits for the one before it.
+    fn play_timed(&mut self, prepared: PreparedId) -> TimesFuture {
+        let played = self.play(prepared);
+        Box::pin(async move { played.map(|()| None) })
+    }
+
+    /// What a prepared recording was lowered to, if this engine plays plans.
+    fn plan(&self, _prepared: PreparedId) -> Option<&Plan> {
+        None
     }
 
     /// What a tap holds after all that is queued so far (f32 bytes). The recording must have been prepared with `keep_taps`.

@@ -6,6 +6,7 @@ mod fault;
 mod pipelines;
 mod prepared;
 mod reader;
+mod timed;
 
 use std::collections::BTreeMap;
 
@@ -15,10 +16,10 @@ use pipelines::Pipelines;
 use prepared::{Lender, Prepared};
 use reader::Reader;
 
-use super::{Adapter, Engine, PreparedId, ReadFuture};
+use super::{Adapter, Engine, PreparedId, ReadFuture, TimesFuture};
 use crate::error::{Error, Result};
 use crate::kernel::padded_bytes;
-use crate::plan::{Variants, lower_with};
+use crate::plan::{Plan, Variants, lower_with};
 use crate::recording::Recording;
 use crate::tensor::TensorId;
 
@@ -264,6 +265,18 @@ impl Engine for WgpuEngine {
         self.queue.submit([encoder.finish()]);
         self.unsubmitted_bytes = 0;
         self.faults.check("play", "", 0)
+    }
+
+    fn play_timed(&mut self, prepared: PreparedId) -> TimesFuture {
+        let alive = self.alive("play");
+        match alive.and_then(|()| self.prepared("play", prepared)) {
+            Err(error) => Box::pin(async { Err(error) }),
+            Ok(prepared) => timed::play(&self.device, &self.queue, &self.reader, prepared),
+        }
+    }
+
+    fn plan(&self, prepared: PreparedId) -> Option<&Plan> {
+        self.prepared.get(&prepared).map(|prepared| &prepared.plan)
     }
 
     fn read_tap(&mut self, prepared: PreparedId, name: &str) -> ReadFuture {

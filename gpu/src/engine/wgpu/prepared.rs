@@ -150,6 +150,11 @@ impl Prepared {
         })
     }
 
+    /// All of them, of all slices.
+    pub fn all_steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     /// What to read for a tap; `None` if it has no values.
     ///
     /// Errors: `Engine` if the recording has no such tap, or was prepared without `keep_taps`.
@@ -187,12 +192,16 @@ impl Prepared {
 /// Writes the steps into one compute pass.
 pub fn encode(encoder: &mut ::wgpu::CommandEncoder, steps: &[Step]) {
     let mut pass = encoder.begin_compute_pass(&::wgpu::ComputePassDescriptor::default());
-    for step in steps {
-        pass.set_pipeline(&step.pipeline);
-        for (index, group) in (0..).zip(&step.groups) {
+    steps.iter().for_each(|step| step.encode(&mut pass));
+}
+
+impl Step {
+    pub fn encode(&self, pass: &mut ::wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline);
+        for (index, group) in (0..).zip(&self.groups) {
             pass.set_bind_group(index, group, &[]);
         }
-        let [x, y, z] = step.grid;
+        let [x, y, z] = self.grid;
         pass.dispatch_workgroups(x, y, z);
     }
 }
