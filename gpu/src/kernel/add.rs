@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Binding, Kernel, Operand, Override, group0, lanes};
+use super::{Binding, Cost, Kernel, Operand, Override, group0, lanes};
 
 /// `y = a + b`.
 pub struct Add {
@@ -46,5 +46,9 @@ impl Kernel for Add {
 
     fn invocations(&self) -> u32 {
         self.workgroup
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        Cost::whole(bindings).lanes(self.n, 1)
     }
 }

@@ -2,7 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Binding, Kernel, Operand, Override, group0, group1};
+use super::cost::{Amount, Class, Unit};
+use super::{Binding, Cost, Kernel, Operand, Override, group0, group1};
 use crate::error::{Error, Result};
 use crate::tensor::DType;
 
@@ -94,6 +95,38 @@ impl Heads {
         bindings
     }
 
+    /// What attention costs when a workgroup takes `queries` queries of one head and walks the keys that they see.
+    pub fn cost(&self, bindings: &[Binding], queries: usize) -> Cost {
+        let (t, e) = (self.t, self.e);
+        let tiles = t.div_ceil(queries.max(1));
+        // Keys that are there, pairs of a query and a key that it sees, and keys that the tiles of a head walk.
+        let (keys, pairs, walked, bytes) = match self.keys {
+            Keys::Dense { .. } => {
+                let of = |n: usize| Amount::fixed(n * self.s);
+                (of(1), of(t), of(tiles), 4)
+            }
+            Keys::Cache { dtype, .. } => (
+                Amount::growing(t, 1),
+                Amount::growing(t * (t + 1) / 2, t),
+                Amount::growing(queries.min(t) * tiles * (tiles + 1) / 2, tiles),
+                dtype.size_bytes(1) as usize,
+            ),
+        };
+        let side = keys.times(self.kv_heads * e * bytes);
+        let read = walked.times(2 * self.heads * e * bytes);
+        let block = match self.keys {
+            Keys::Dense { .. } => 1,
+            Keys::Cache { block, .. } => block.max(1),
+        };
+        Cost::whole(bindings)
+            .touch(bindings, "keys", side)
+            .touch(bindings, "values", side)
+            .touch(bindings, "table", Amount::fixed(4 * t.div_ceil(block)))
+            .read_again(read.minus(side.times(2)))
+            // Two products, and the softmax between them.
+            .compute(Unit::F32, pairs.times(self.heads * (4 * e + 12)))
+    }
+
     /// The part of role `keys`.
     pub fn part(&self) -> &'static str {
         match self.keys {
@@ -143,5 +176,9 @@ impl Kernel for Attention {
 
     fn shared_bytes(&self) -> u32 {
         KEYS * self.heads.e as u32 * 4 + QUERIES * KEYS * 4 + 2 * QUERIES * 4
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        self.heads.cost(bindings, QUERIES as usize).class(Class::Attention)
     }
 }

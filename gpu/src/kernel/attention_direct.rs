@@ -1,7 +1,8 @@
 //! Attention of many queries on CPUs; see `shaders/attention_direct.wgsl`.
 
 use super::attention::{Heads, Keys, Params};
-use super::{Binding, Kernel, Override};
+use super::cost::Class;
+use super::{Binding, Cost, Kernel, Override};
 use crate::error::Result;
 
 /// Lanes of a workgroup, as in the shader.
@@ -54,5 +55,10 @@ impl Kernel for AttentionDirect {
 
     fn invocations(&self) -> u32 {
         LANES
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        let queries = (LANES * self.rows) as usize;
+        self.heads.cost(bindings, queries).class(Class::Attention)
     }
 }

@@ -1,7 +1,8 @@
 //! Attention of one query over the cache; see `shaders/attn_decode.wgsl`.
 
 use super::attention::{Heads, Params};
-use super::{Binding, Kernel, Override};
+use super::cost::Class;
+use super::{Binding, Cost, Kernel, Override};
 use crate::error::Result;
 
 /// A workgroup a head.
@@ -45,5 +46,9 @@ impl Kernel for AttnDecode {
 
     fn shared_bytes(&self) -> u32 {
         24 * self.workgroup
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        self.heads.cost(bindings, 1).class(Class::Decoding)
     }
 }

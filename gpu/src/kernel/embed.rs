@@ -2,8 +2,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::cost::Amount;
 use super::linear::WeightRows;
-use super::{Binding, Kernel, Operand, Override, group0, lanes};
+use super::{Binding, Cost, Kernel, Operand, Override, group0, lanes};
+use crate::weights::GROUP;
 
 /// `y[t] = W[ids[t]]` for the ids of one part of the table.
 pub struct Embed {
@@ -66,5 +68,13 @@ impl Kernel for Embed {
 
     fn invocations(&self) -> u32 {
         self.workgroup
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        let stored = |bits: usize| Amount::fixed(self.t * self.weight.k_padded * bits / 8);
+        Cost::whole(bindings)
+            .lanes(self.t * self.d, 2)
+            .touch(bindings, "packed", stored(self.weight.format.bits()))
+            .touch(bindings, "scales", Amount::fixed(self.t * self.weight.k_padded / GROUP * 2))
     }
 }

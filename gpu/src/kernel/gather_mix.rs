@@ -2,7 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Binding, Kernel, Operand, Override, group0, lanes};
+use super::cost::Amount;
+use super::{Binding, Cost, Kernel, Operand, Override, group0, lanes};
 
 /// `y[t] = Σ_i mix[t, i] · table[index[t, i]]`.
 pub struct GatherMix {
@@ -53,5 +54,15 @@ impl Kernel for GatherMix {
 
     fn invocations(&self) -> u32 {
         self.workgroup
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        // The whole table at most; its rows are read again when there are more patches than places.
+        let rows = 16 * self.t * self.d;
+        let whole = self.table.size_bytes as usize;
+        Cost::whole(bindings)
+            .lanes(self.t * self.d, 8)
+            .touch(bindings, "table", Amount::fixed(rows.min(whole)))
+            .read_again(Amount::fixed(rows.saturating_sub(whole)))
     }
 }

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::linear::gelu_word;
-use super::{Binding, Kernel, Operand, Override, group0, lanes};
+use super::{Binding, Cost, Kernel, Operand, Override, group0, lanes};
 use crate::recording::GeluForm;
 
 /// `y = gelu(x)`.
@@ -50,5 +50,9 @@ impl Kernel for Gelu {
 
     fn invocations(&self) -> u32 {
         self.workgroup
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        Cost::whole(bindings).lanes(self.n, 16)
     }
 }

@@ -2,7 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Binding, Kernel, Operand, Override, group0, group1, lanes};
+use super::cost::Amount;
+use super::{Binding, Cost, Kernel, Operand, Override, group0, group1, lanes};
 use crate::error::{Error, Result};
 use crate::tensor::DType;
 
@@ -82,5 +83,15 @@ impl Kernel for KvAppend {
 
     fn invocations(&self) -> u32 {
         self.workgroup
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        let row_bytes = self.dtype.size_bytes(self.row) as usize;
+        let written = Amount::fixed(self.t * row_bytes);
+        Cost::whole(bindings)
+            .lanes(self.t * self.row, 2)
+            .touch(bindings, "table", Amount::fixed(4 * self.t.div_ceil(self.block.max(1))))
+            .touch(bindings, "k_cache", written)
+            .touch(bindings, "v_cache", written)
     }
 }

@@ -2,7 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Binding, Kernel, Operand, Override, folded, group0};
+use super::cost::{Amount, Class, Unit};
+use super::{Binding, Cost, Kernel, Operand, Override, folded, group0};
 
 /// Normalises rows: a workgroup a row.
 pub struct LayerNorm {
@@ -60,5 +61,13 @@ impl Kernel for LayerNorm {
 
     fn shared_bytes(&self) -> u32 {
         4 * self.workgroup
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        let n = self.n_rows * self.d;
+        Cost::whole(bindings)
+            .class(Class::Rows)
+            .compute(Unit::F32, Amount::fixed(8 * n))
+            .read_again(Amount::fixed(8 * n))
     }
 }

@@ -2,7 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Access, Binding, Operand, group1};
+use super::cost::{Amount, Unit};
+use super::{Access, Binding, Cost, Operand, group1};
 use crate::recording::GeluForm;
 use crate::weights::Format;
 
@@ -27,6 +28,21 @@ impl WeightRows {
             Format::F16 => "weight_f16",
             Format::Q8 => "weight_q8",
             Format::Q4 => "weight_q4",
+        }
+    }
+
+    /// Bytes, scales included.
+    pub fn size_bytes(&self) -> usize {
+        (self.packed.size_bytes + self.scales.map_or(0, |scales| scales.size_bytes)) as usize
+    }
+
+    /// f32 operations that turn a stored value into a number: masks, shifts, a conversion, the scale.
+    pub fn unpacking(&self) -> usize {
+        match self.format {
+            Format::F32 => 0,
+            Format::F16 => 1,
+            Format::Q8 => 3,
+            Format::Q4 => 4,
         }
     }
 
@@ -88,6 +104,21 @@ impl Linear {
             has_addend: self.addend.is_some().into(),
             gelu_form: gelu_word(self.gelu),
         }
+    }
+
+    /// What it costs to read everything once and to multiply in f32, each stored value unpacked once.
+    pub fn cost(&self, bindings: &[Binding]) -> Cost {
+        let (rows, t, k) = (self.weight.n_rows, self.t, self.k);
+        let written = Amount::fixed(4 * t * rows);
+        let mut cost = Cost::whole(bindings)
+            .touch(bindings, "y", written)
+            .touch(bindings, "bias", Amount::fixed(self.bias.map_or(0, |_| 4 * rows)))
+            .touch(bindings, "addend", self.addend.map_or(Amount::default(), |_| written))
+            .compute(Unit::F32, Amount::fixed(rows * k * (2 * t + self.weight.unpacking())));
+        if self.gelu.is_some() {
+            cost = cost.compute(Unit::F32, Amount::fixed(16 * t * rows));
+        }
+        cost
     }
 
     /// Operands that are absent are bound to x, which the shader does not read through them.

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Binding, Kernel, Operand, Override, group0, lanes};
+use super::{Binding, Cost, Kernel, Operand, Override, group0, lanes};
 
 /// `y[t] = x[t] + (mask[t] ≠ 0 ? rows[t] : 0)`.
 pub struct MaskedAdd {
@@ -50,5 +50,9 @@ impl Kernel for MaskedAdd {
 
     fn invocations(&self) -> u32 {
         self.workgroup
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        Cost::whole(bindings).lanes(self.t * self.d, 1)
     }
 }

@@ -2,8 +2,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::cost::{Amount, Class};
 use super::linear::{Linear, LinearParams};
-use super::{Binding, Kernel, Override};
+use super::{Binding, Cost, Kernel, Override};
 
 /// `y = x Wᵀ` in tiles of `4 ty × 4 tx`.
 pub struct Matmul {
@@ -57,5 +58,14 @@ impl Kernel for Matmul {
 
     fn shared_bytes(&self) -> u32 {
         16 * 16 * (self.tx + self.ty)
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        let linear = &self.linear;
+        let (columns, rows) = (4 * self.tx as usize, 4 * self.ty as usize);
+        let (n_rows, t) = (linear.weight.n_rows, linear.t);
+        linear.cost(bindings).class(Class::Matmul).read_again(Amount::fixed(
+            (t.div_ceil(rows) - 1) * linear.weight.size_bytes() + (n_rows.div_ceil(columns) - 1) * 4 * t * linear.k,
+        ))
     }
 }

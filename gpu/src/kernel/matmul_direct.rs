@@ -1,8 +1,9 @@
 //! Matrix times many vectors on CPUs; see `shaders/matmul_direct.wgsl`.
 
+use super::cost::{Amount, Class};
 use super::linear::Linear;
 use super::matmul::Params;
-use super::{Binding, Kernel, Override};
+use super::{Binding, Cost, Kernel, Override};
 
 /// Rows of x, and of W, whose products a lane keeps.
 const SIDE: u32 = 8;
@@ -45,5 +46,13 @@ impl Kernel for MatmulDirect {
 
     fn invocations(&self) -> u32 {
         self.workgroup
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        let linear = &self.linear;
+        let (n_rows, t) = (linear.weight.n_rows, linear.t);
+        linear.cost(bindings).class(Class::Matmul).read_again(Amount::fixed(
+            (t.div_ceil(8) - 1) * linear.weight.size_bytes() + (n_rows.div_ceil(8) - 1) * 4 * t * linear.k,
+        ))
     }
 }

@@ -1,7 +1,8 @@
 //! Matrix times up to four vectors; see `shaders/matvec.wgsl`.
 
+use super::cost::Class;
 use super::linear::{Linear, LinearParams};
-use super::{Binding, Kernel, Override, folded};
+use super::{Binding, Cost, Kernel, Override, folded};
 
 /// Rows of x that it takes.
 pub const MAX_T: usize = 4;
@@ -43,5 +44,9 @@ impl Kernel for Matvec {
 
     fn shared_bytes(&self) -> u32 {
         4 * self.workgroup
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        self.linear.cost(bindings).class(Class::Matvec)
     }
 }

@@ -5,6 +5,7 @@ pub mod add;
 pub mod attention;
 pub mod attention_direct;
 pub mod attn_decode;
+pub mod cost;
 pub mod embed;
 pub mod gather_mix;
 pub mod gelu;
@@ -30,6 +31,7 @@ pub mod take_last;
 use bytemuck::Pod;
 use preamble::Need;
 
+pub use self::cost::Cost;
 use crate::error::{Error, Result};
 use crate::tensor::TensorId;
 
@@ -143,6 +145,11 @@ pub trait Kernel {
     fn shared_bytes(&self) -> u32 {
         0
     }
+
+    /// What a launch has to do; `bindings` are the kernel's own. Every kernel that a pass of a model uses says it.
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        Cost::whole(bindings)
+    }
 }
 
 /// One launch of a kernel: all that an engine needs to play it, and to say what it is.
@@ -158,6 +165,7 @@ pub struct Dispatch {
     pub grid: [u32; 3],
     pub invocations: u32,
     pub shared_bytes: u32,
+    pub cost: Cost,
     /// The operation of the recording that this ends.
     pub op_idx: usize,
 }
@@ -173,12 +181,14 @@ impl Dispatch {
                 message: format!("the kernel has no variant {parts:?}"),
             });
         };
+        let bindings = kernel.bindings();
         Ok(Self {
             kernel: K::NAME,
             parts,
             needs: variant.needs,
             params: bytemuck::bytes_of(&kernel.params()).to_vec(),
-            bindings: kernel.bindings(),
+            cost: kernel.cost(&bindings),
+            bindings,
             overrides: kernel.overrides(),
             grid: kernel.grid(),
             invocations: kernel.invocations(),

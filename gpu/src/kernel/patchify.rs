@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Binding, Kernel, Operand, Override, group0, lanes};
+use super::{Binding, Cost, Kernel, Operand, Override, group0, lanes};
 
 /// Frames `[n_frames, height, width, 3]` u8 to `y [P, 6 side²]` f32.
 pub struct Patchify {
@@ -63,5 +63,9 @@ impl Kernel for Patchify {
 
     fn invocations(&self) -> u32 {
         self.workgroup
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        Cost::whole(bindings).lanes(self.n(), 2)
     }
 }

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Binding, Kernel, Operand, Override, group0, group1, lanes};
+use super::{Binding, Cost, Kernel, Operand, Override, group0, group1, lanes};
 use crate::recording::RawDType;
 use crate::weights::{Format, GROUP, k_padded};
 
@@ -81,5 +81,9 @@ impl Kernel for Quantize {
 
     fn invocations(&self) -> u32 {
         self.workgroup
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        Cost::whole(bindings).lanes(self.n_groups() * GROUP, 4)
     }
 }

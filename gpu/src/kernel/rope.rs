@@ -2,7 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Binding, Kernel, Operand, Override, group0, lanes};
+use super::cost::Amount;
+use super::{Binding, Cost, Kernel, Operand, Override, group0, lanes};
 
 /// Rotates `x [t, h, 2 half]`.
 pub struct Rope {
@@ -62,5 +63,12 @@ impl Kernel for Rope {
 
     fn invocations(&self) -> u32 {
         self.workgroup
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        let angles = Amount::fixed(self.t * self.half * 8);
+        Cost::whole(bindings)
+            .lanes(self.t * self.h * self.half, 6)
+            .touch(bindings, "table", angles)
     }
 }

@@ -2,7 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Binding, Kernel, Operand, Override, group0};
+use super::cost::{Amount, Class, Unit};
+use super::{Binding, Cost, Kernel, Operand, Override, group0};
 
 /// One workgroup walks the vocabulary.
 pub struct Sample {
@@ -66,5 +67,14 @@ impl Kernel for Sample {
 
     fn shared_bytes(&self) -> u32 {
         8 * self.workgroup + 4
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        // Greedy: the logits and their counts twice. Top-k and top-p walk them 32 times each, which is not counted here.
+        Cost::whole(bindings)
+            .class(Class::Sampling)
+            .compute(Unit::F32, Amount::fixed(24 * self.v))
+            .read_again(Amount::fixed(8 * self.v))
+            .touch(bindings, "ring", Amount::fixed(8))
     }
 }

@@ -2,7 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Binding, Kernel, Operand, Override, group0, lanes};
+use super::cost::Amount;
+use super::{Binding, Cost, Kernel, Operand, Override, group0, lanes};
 
 /// `y = x[max(state.n_tokens, 1) - 1]`.
 pub struct TakeLast {
@@ -49,5 +50,11 @@ impl Kernel for TakeLast {
 
     fn invocations(&self) -> u32 {
         self.workgroup
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        Cost::whole(bindings)
+            .lanes(self.d, 1)
+            .touch(bindings, "x", Amount::fixed(4 * self.d))
     }
 }

@@ -1,6 +1,8 @@
 //! Qwen3-VL, dense (2B, 4B, 8B and the pocket model). Source: arXiv:2511.21631; the formulas are in `vision` and `text`.
 
+mod build;
 pub mod config;
+pub mod dry;
 pub mod features;
 pub mod load;
 pub mod made;
