@@ -12,6 +12,7 @@ mod setup;
 mod test;
 mod vulkan;
 mod wasm;
+mod web;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,7 @@ usage: cargo xtask <command>
   golden DIR…     compare every engine with golden folders; exit 1 when a value is out
   setup           only the set-up
   wasm            build the library crates for wasm32-unknown-unknown
+  web             build the page into app/web/dist
 ";
 
 fn main() -> ExitCode {
@@ -60,6 +62,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "golden" => return golden::run(rest),
         "setup" => setup::run(setup::Need::Everything)?,
         "wasm" => wasm::run(wasm::Mode::Build)?,
+        "web" => web::run()?,
         other => bail!(Usage(format!("no command `{other}`; `cargo xtask help` lists them"))),
     }
     Ok(ExitCode::SUCCESS)

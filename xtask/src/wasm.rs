@@ -16,6 +16,7 @@ use crate::process::{self, cargo, output, step};
 use crate::setup;
 
 const TARGET: &str = "wasm32-unknown-unknown";
+const TARGET_FOLDER: &str = "target/wasm";
 const CRATES: &str = "-p pipeline -p gpu -p sim -p stages --features gpu/wgpu";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
@@ -36,30 +37,29 @@ pub fn run(mode: Mode) -> Result<()> {
         Mode::Build => ("build", "wasm build"),
     };
     let route = route()?;
-    let mut command = cargo(verb);
-    command
-        .args(["--target", TARGET, "--target-dir", "target/wasm"])
-        .args(CRATES.split_whitespace());
+    let mut command = route.cargo(verb);
+    command.args(CRATES.split_whitespace());
     // No debug information and no optimisation, of dependencies neither: this build shows that it builds.
     command.args(["--config", "profile.dev.package.\"*\".opt-level=0"]);
     command
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
-    // `RUSTFLAGS` would replace the flags that `.cargo/config.toml` has for this target.
-    command.env_remove("RUSTFLAGS");
-    if let Route::BuildStd { linker } = &route {
-        command.args(["-Z", "build-std=std,panic_abort"]);
-        command.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
-        // A wrapper or a toolchain chosen outside is for another compiler.
-        command
-            .env_remove("RUSTC_WRAPPER")
-            .env_remove("RUSTC_WORKSPACE_WRAPPER")
-            .env_remove("LD_LIBRARY_PATH");
-        if let Some(linker) = linker {
-            command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
-        }
-    }
     step(&format!("{name} ({})", route.name()), &mut command)
+}
+
+/// Builds `package` as a program of the page, optimised; where it lies.
+///
+/// Errors: neither route is open here, or the build failed.
+pub fn program(package: &str) -> Result<PathBuf> {
+    let route = route()?;
+    let mut command = route.cargo("build");
+    command.args(["--package", package, "--profile", "web", "--lib"]);
+    step(&format!("web build ({})", route.name()), &mut command)?;
+    let built = Path::new(TARGET_FOLDER)
+        .join(TARGET)
+        .join("web")
+        .join(format!("{package}.wasm"));
+    Ok(process::root().join(built))
 }
 
 enum Route {
@@ -71,6 +71,27 @@ enum Route {
 }
 
 impl Route {
+    /// Cargo for the target, its own output folder and what this route needs.
+    fn cargo(&self, verb: &str) -> Command {
+        let mut command = cargo(verb);
+        command.args(["--target", TARGET, "--target-dir", TARGET_FOLDER]);
+        // `RUSTFLAGS` would replace the flags that `.cargo/config.toml` has for this target.
+        command.env_remove("RUSTFLAGS");
+        if let Route::BuildStd { linker } = self {
+            command.args(["-Z", "build-std=std,panic_abort"]);
+            command.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
+            // A wrapper or a toolchain chosen outside is for another compiler.
+            command
+                .env_remove("RUSTC_WRAPPER")
+                .env_remove("RUSTC_WORKSPACE_WRAPPER")
+                .env_remove("LD_LIBRARY_PATH");
+            if let Some(linker) = linker {
+                command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+            }
+        }
+        command
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Route::Installed => "installed target",
