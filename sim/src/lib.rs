@@ -10,5 +10,6 @@ pub mod kernel;
 mod memory;
 mod operands;
 mod play;
+pub mod tiny_gpu;
 
 pub use engine::{Kernels, SimEngine};
