@@ -37,3 +37,51 @@ fn the_table_names_each_measure() {
         assert!(ran.stdout.contains(words), "\"{words}\" is not in\n{}", ran.stdout);
     }
 }
+
+/// A measure of a GPU: on a machine without one, a program that plays one is installed by `cargo xtask test`.
+#[test]
+fn each_kernel_of_a_models_plans_is_timed() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = [
+        "bench",
+        "kernels",
+        "--shape",
+        TINY,
+        "--contexts",
+        "0,40",
+        "--prefill",
+        "20",
+        "--images",
+        "64x64",
+        "--runs",
+        "3",
+        "--json",
+    ];
+    let lines = qwglm(folder.path(), &args).expect(0).json_lines();
+    let [measured] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&measured["bench"], &measured["layers"]), (&"kernels".into(), &4.into()));
+    let phases = measured["phases"].as_array().unwrap();
+    let names: Vec<_> = phases.iter().map(|phase| phase["phase"].as_str().unwrap()).collect();
+    assert_eq!(names, ["decode", "decode", "prefill", "image"]);
+    for phase in phases {
+        let kernels = phase["kernels"].as_array().unwrap();
+        let number = |kernel: &serde_json::Value, key: &str| kernel[key].as_f64().unwrap();
+        let sum = |of: &dyn Fn(&serde_json::Value) -> f64| kernels.iter().map(of).sum::<f64>();
+        assert_eq!(sum(&|kernel| number(kernel, "n")), phase["dispatches"].as_f64().unwrap());
+        assert!((sum(&|kernel| number(kernel, "share")) - 1.0).abs() < 1e-6, "{phase}");
+        assert!(kernels.iter().all(|kernel| number(kernel, "median_us") > 0.0), "{phase}");
+        assert!(phase["step_us"].as_f64().unwrap() > 0.0, "{phase}");
+    }
+    let kernel = |phase: usize, what: &str| {
+        let found = phases[phase]["kernels"].as_array().unwrap().iter();
+        found
+            .filter(|kernel| kernel["what"].as_str().unwrap().contains(what))
+            .map(|kernel| kernel["bytes"].as_u64().unwrap())
+            .sum::<u64>()
+    };
+    assert!(
+        kernel(1, "attention") > kernel(0, "attention"),
+        "more keys are read where more are cached"
+    );
+    assert!(phases[0]["dispatches_a_layer"].as_u64().unwrap() > 0);
+}
