@@ -10,5 +10,6 @@ pub mod kernel;
 mod memory;
 mod operands;
 mod play;
+pub mod timing;
 
 pub use engine::{Kernels, SimEngine};
