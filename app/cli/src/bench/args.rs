@@ -1,6 +1,6 @@
 //! The command line of `qwglm bench`.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::args::QuantArg;
 
@@ -20,7 +20,7 @@ their values. NAME is qwen3-vl-2b, -4b or -8b, a pocket model, or a folder with 
 
 Examples:
   qwglm bench                                          # the pocket model's shape
-  qwglm bench --shape qwen3-vl-8b --quant 4
+  qwglm bench --shape qwen3-vl-8b --quant 4 --cancel
   qwglm bench --shape qwen3-vl-2b --contexts 0,2048 --prefill 512 --images 640x352 --json
   qwglm bench kernels --shape qwen3-vl-8b --layers 4   # each kernel on this model's own shapes
   qwglm bench pipeline                                 # what the runtime itself costs";
@@ -82,6 +82,21 @@ pub struct BenchModelArgs {
     /// Tokens of each answer that is timed
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(2..=4096))]
     pub tokens: u32,
+    /// Also how long it takes until the engine is free when an answer is cancelled
+    #[arg(long)]
+    pub cancel: bool,
+    /// What computes
+    #[arg(long, value_enum, default_value = "wgpu")]
+    pub engine: Engine,
+}
+
+/// What computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// The GPU
+    Wgpu,
+    /// The CPU
+    Sim,
 }
 
 #[derive(Debug, Args)]

@@ -1,9 +1,12 @@
 //! `qwglm bench`: how fast this machine is, as a table or as JSON. What is measured is in the files beside this one.
 
 pub mod args;
+mod cpu;
 mod kernels;
 mod machine;
 mod memory;
+mod model;
+mod model_report;
 mod observed;
 mod pipeline;
 mod shape;
@@ -11,7 +14,7 @@ mod stages;
 
 use anyhow::Result;
 
-use self::args::{BenchArgs, BenchCommand, BenchKernelsArgs, BenchPipelineArgs};
+use self::args::{BenchArgs, BenchCommand, BenchKernelsArgs, BenchModelArgs, BenchPipelineArgs};
 use crate::print;
 
 /// Runs one benchmark.
@@ -21,7 +24,15 @@ pub async fn bench(args: BenchArgs) -> Result<()> {
     match args.what {
         Some(BenchCommand::Kernels(args)) => bench_kernels(args).await,
         Some(BenchCommand::Pipeline(args)) => bench_pipeline(args).await,
-        None => anyhow::bail!(crate::failure::usage("name what to measure: kernels, pipeline")),
+        None => bench_model(args.model).await,
+    }
+}
+
+async fn bench_model(args: BenchModelArgs) -> Result<()> {
+    let measured = model::measure(&args).await?;
+    match args.shape.json {
+        true => print(&format!("{}\n", measured.json()?)),
+        false => print(&measured.table()),
     }
 }
 

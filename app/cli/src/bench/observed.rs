@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use gpu::Result;
 use gpu::engine::{Adapter, Engine, PreparedId, ReadFuture, TimesFuture};
+use gpu::kernel::cost::Cost;
 use gpu::plan::Plan;
 use gpu::recording::{Op, Recording};
 use gpu::tensor::TensorId;
@@ -21,7 +22,28 @@ pub struct Counts {
     /// Time inside `play_slice`: encoding and submitting.
     pub playing: Duration,
     /// Of each recording that was prepared, by its name.
-    pub plans: BTreeMap<String, PlanSize>,
+    pub plans: BTreeMap<String, PlanCost>,
+}
+
+/// What a plan has to do.
+#[derive(Clone, Debug, Default)]
+pub struct PlanCost {
+    pub size: PlanSize,
+    /// Of each dispatch.
+    pub costs: Vec<Cost>,
+}
+
+impl PlanCost {
+    /// Bytes that are touched with `n` tokens in the cache.
+    pub fn bytes(&self, n: usize) -> u64 {
+        self.costs.iter().map(|cost| cost.touched_bytes(n)).sum()
+    }
+
+    /// On all units, with `n` tokens in the cache.
+    pub fn operations(&self, n: usize) -> u64 {
+        let amounts = self.costs.iter().flat_map(|cost| &cost.operations);
+        amounts.map(|amount| amount.at(n)).sum()
+    }
 }
 
 /// How many dispatches a plan has.
@@ -112,10 +134,13 @@ impl<E: Engine> Engine for Observed<E> {
     fn prepare(&mut self, recording: Recording) -> Result<PreparedId> {
         let kept = Arc::new(recording.clone());
         let prepared = self.engine.prepare(recording)?;
-        let size = self.engine.plan(prepared).map(|plan| plan_size(&kept, plan));
+        let cost = self.engine.plan(prepared).map(|plan| PlanCost {
+            size: plan_size(&kept, plan),
+            costs: plan.dispatches.iter().map(|dispatch| dispatch.cost.clone()).collect(),
+        });
         self.seen.note(|counts| {
             counts.prepared += 1;
-            counts.plans.insert(kept.name.clone(), size.unwrap_or_default());
+            counts.plans.insert(kept.name.clone(), cost.unwrap_or_default());
         });
         self.recordings.insert(prepared, kept);
         Ok(prepared)

@@ -85,3 +85,73 @@ fn each_kernel_of_a_models_plans_is_timed() {
     );
     assert!(phases[0]["dispatches_a_layer"].as_u64().unwrap() > 0);
 }
+
+#[test]
+fn a_shape_is_measured_through_the_actor_on_a_gpu_and_on_the_simulator() {
+    let folder = tempfile::tempdir().unwrap();
+    for engine in ["wgpu", "sim"] {
+        let args = [
+            "bench",
+            "--shape",
+            TINY,
+            "--engine",
+            engine,
+            "--contexts",
+            "0,40",
+            "--prefill",
+            "20",
+            "--images",
+            "64x64",
+            "--runs",
+            "2",
+            "--tokens",
+            "12",
+            "--quant",
+            "q4",
+            "--cancel",
+            "--json",
+        ];
+        let lines = qwglm(folder.path(), &args).expect(0).json_lines();
+        let [measured] = &lines[..] else { panic!("{lines:?}") };
+        let list = |key: &str| measured[key].as_array().unwrap().clone();
+        let numbers = |rows: &[serde_json::Value], key: &str| -> Vec<f64> {
+            let found = rows.iter().map(|row| row[key].as_f64());
+            found
+                .collect::<Option<_>>()
+                .unwrap_or_else(|| panic!("{key} is missing: {measured}"))
+        };
+        assert_eq!((&measured["bench"], &measured["quant"]), (&"model".into(), &"4".into()));
+        let decode = list("decode");
+        assert_eq!(numbers(&decode, "context"), [0.0, 40.0]);
+        assert_eq!(numbers(&decode, "made_in_loop"), [0.0, 0.0], "{engine}");
+        for (rows, key) in [
+            (&decode, "tokens_per_s"),
+            (&decode, "encode_us_a_step"),
+            (&list("prefill"), "tokens_per_s"),
+            (&list("prefill"), "first_token_ms"),
+            (&list("images"), "encode_ms"),
+            (&list("images"), "first_token_ms"),
+        ] {
+            assert!(numbers(rows, key).iter().all(|&n| n > 0.0), "{engine} {key}: {measured}");
+        }
+        assert!(measured["cancel"]["next_answer_after_cancel_ms"].as_f64().unwrap() > 0.0);
+        assert!(measured["memory_bytes"].as_u64().unwrap() > measured["weight_bytes"].as_u64().unwrap());
+        if engine == "wgpu" {
+            assert!(measured["dispatches_a_layer"].as_u64().unwrap() > 0);
+            let bytes = numbers(&decode, "bytes_a_step");
+            assert!(bytes[1] > bytes[0], "more keys are read where more are cached");
+        }
+    }
+}
+
+#[test]
+fn a_shape_that_there_is_not_is_bad_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in [&["bench"][..], &["bench", "kernels"]] {
+        let args = [command, &["--shape", "qwen3-vl-9b"]].concat();
+        qwglm(folder.path(), &args).expect(2).says(&["qwen3-vl-8b", "config.json"]);
+    }
+    qwglm(folder.path(), &["bench", "--images", "100x100"])
+        .expect(2)
+        .says(&["multiples of 32"]);
+}
