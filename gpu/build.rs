@@ -31,7 +31,8 @@ fn main() {
     for (name, kernel) in &kernels {
         let _ = writeln!(table, "KernelSource {{ name: {name:?}, variants: &[");
         let roles = roles_of(kernel);
-        for variant in variants_of(&roles) {
+        for mut variant in variants_of(&roles) {
+            with_parts_of_parts(&mut variant, &parts);
             let mut source = kernel.clone();
             let mut needs = needs_of(name, kernel, &mut faults);
             for (part, _) in &variant {
@@ -152,6 +153,20 @@ fn variants_of(roles: &[Role]) -> Vec<Vec<(String, bool)>> {
             })
             .collect()
     })
+}
+
+/// Adds what the chosen parts' own headers name: parts without choices.
+fn with_parts_of_parts(variant: &mut Vec<(String, bool)>, parts: &BTreeMap<String, String>) {
+    let mut i = 0;
+    while let Some((name, _)) = variant.get(i) {
+        let named = parts.get(name).map(|text| roles_of(text)).unwrap_or_default();
+        for part in named.into_iter().flat_map(|role| role.parts) {
+            if variant.iter().all(|(present, _)| *present != part) {
+                variant.push((part, false));
+            }
+        }
+        i += 1;
+    }
 }
 
 /// No extension may slip in that the header does not name, since the same text runs in browsers. (naga counts

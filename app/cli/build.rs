@@ -1,7 +1,9 @@
-//! Lists what travels inside the program with feature `embed`: the pocket model and the sample recording.
+//! Lists what travels inside the program with feature `embed`: the pocket model and the sample recording; and states the
+//! commit.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs, io};
 
 /// What of a folder is data; cards and training scripts stay out.
@@ -30,7 +32,29 @@ fn main() -> io::Result<()> {
         }
         text.push_str("];\n");
     }
-    fs::write(out.join("embedded.rs"), text)
+    fs::write(out.join("embedded.rs"), text)?;
+    state_commit(&root);
+    Ok(())
+}
+
+/// Which commit this is, for the reports of benchmarks; a `+` if anything was changed. Nothing outside a repository.
+fn state_commit(root: &Path) {
+    let git = |args: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(root).args(args).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    let Some(commit) = git(&["rev-parse", "--short=10", "HEAD"]) else {
+        return;
+    };
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_none_or(|lines| !lines.is_empty());
+    println!("cargo::rustc-env=QWGLM_COMMIT={commit}{}", if changed { "+" } else { "" });
+    // Every commit would build the program anew: only releases must know.
+    if env::var("PROFILE").is_ok_and(|profile| profile == "release")
+        && let Some(log) = git(&["rev-parse", "--path-format=absolute", "--git-path", "logs/HEAD"])
+    {
+        println!("cargo::rerun-if-changed={log}");
+    }
 }
 
 /// The files of a folder with one of the endings, by name; none if there is no such folder.

@@ -10,6 +10,7 @@ pub mod kernel;
 mod memory;
 mod operands;
 mod play;
+pub mod timing;
 pub mod tiny_gpu;
 
 pub use engine::{Kernels, SimEngine};

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::bench::args as bench;
+use crate::bench::args::BenchArgs;
+
 /// Looks at a screen and says what is on it; nothing leaves the machine.
 #[derive(Debug, Parser)]
 #[command(name = "qwglm", version, max_term_width = 100, after_help = AFTER)]
@@ -38,8 +41,8 @@ pub enum Command {
     #[command(after_help = GRAPH)]
     Graph(GraphArgs),
     /// Measure this machine
-    #[command(subcommand)]
-    Bench(BenchCommand),
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(BenchArgs),
     /// Say what this machine has, and test it
     #[command(after_help = DOCTOR)]
     Doctor(DoctorArgs),
@@ -127,9 +130,9 @@ impl EngineType {
 /// How weights are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum QuantArg {
-    #[value(name = "4")]
+    #[value(name = "4", alias = "q4")]
     Q4,
-    #[value(name = "8")]
+    #[value(name = "8", alias = "q8")]
     Q8,
     Dense,
 }
@@ -244,25 +247,6 @@ pub struct GraphArgs {
     /// The file: .svg or .mmd [default: Mermaid on standard output]
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum BenchCommand {
-    /// What the runtime itself costs: a packet a hop, memory, overlap of stages, a stop
-    Pipeline(BenchPipelineArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct BenchPipelineArgs {
-    /// As one JSON object
-    #[arg(long)]
-    pub json: bool,
-    /// Packets that go through five stages
-    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub packets: u64,
-    /// Runs of which the median is taken, after one that warms up
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub runs: u32,
 }
 
 #[derive(Debug, Args)]

@@ -65,7 +65,7 @@ async fn dispatch(command: Command) -> Result<()> {
         Command::Ask(args) => ask::ask(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Graph(args) => graph::graph(&args),
-        Command::Bench(command) => bench::bench(command).await,
+        Command::Bench(args) => bench::bench(args).await,
         Command::Doctor(args) => doctor::doctor(&args).await,
     }
 }

@@ -109,7 +109,7 @@ impl Heads {
                 Amount::growing(t, 1),
                 Amount::growing(t * (t + 1) / 2, t),
                 Amount::growing(queries.min(t) * tiles * (tiles + 1) / 2, tiles),
-                dtype.size_bytes(1) as usize,
+                dtype.size_bytes(4) as usize / 4,
             ),
         };
         let side = keys.times(self.kv_heads * e * bytes);

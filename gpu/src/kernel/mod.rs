@@ -4,8 +4,14 @@
 pub mod add;
 pub mod attention;
 pub mod attention_direct;
+pub mod attn_combine;
 pub mod attn_decode;
+pub mod attn_split;
 pub mod cost;
+pub mod dot;
+pub mod dot_matvec;
+pub mod dot_quantize;
+pub mod dot_swiglu;
 pub mod embed;
 pub mod gather_mix;
 pub mod gelu;
@@ -20,6 +26,8 @@ pub mod overlay;
 pub mod patchify;
 pub mod preamble;
 pub mod quantize;
+#[cfg(test)]
+mod reflection_decode;
 #[cfg(test)]
 mod reflection_tests;
 pub mod rms_norm;

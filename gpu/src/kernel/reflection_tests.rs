@@ -16,14 +16,14 @@ use crate::weights::Format;
 
 const FORMATS: [Format; 4] = [Format::F32, Format::F16, Format::Q8, Format::Q4];
 
-fn operand(id: u64) -> Operand {
+pub(super) fn operand(id: u64) -> Operand {
     Operand {
         memory: Memory::Tensor(TensorId(id)),
         size_bytes: 64,
     }
 }
 
-fn rows(format: Format) -> WeightRows {
+pub(super) fn rows(format: Format) -> WeightRows {
     WeightRows {
         format,
         packed: operand(90),
@@ -284,6 +284,7 @@ fn dispatches() -> Vec<Dispatch> {
         },
         0,
     ));
+    made.extend(super::reflection_decode::dispatches());
     made
 }
 

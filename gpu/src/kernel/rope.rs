@@ -66,9 +66,9 @@ impl Kernel for Rope {
     }
 
     fn cost(&self, bindings: &[Binding]) -> Cost {
-        let angles = Amount::fixed(self.t * self.half * 8);
+        let (angles, whole) = (self.t * self.half * 8, self.table.size_bytes as usize);
         Cost::whole(bindings)
             .lanes(self.t * self.h * self.half, 6)
-            .touch(bindings, "table", angles)
+            .touch(bindings, "table", Amount::fixed(angles.min(whole)))
     }
 }

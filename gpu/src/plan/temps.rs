@@ -16,8 +16,8 @@ pub struct Assigned {
 }
 
 /// Renames [`Memory::Temp`] in `dispatches` from buffers to numbers of shared memory. Buffers in `kept` are not shared
-/// with anything later.
-pub fn assign(recording: &Recording, dispatches: &mut [Dispatch], kept: &BTreeSet<Buffer>) -> Assigned {
+/// with anything later. Numbers after the recording's last are the plan's own, of so many bytes as `scratch` says.
+pub fn assign(recording: &Recording, dispatches: &mut [Dispatch], kept: &BTreeSet<Buffer>, scratch: &[u64]) -> Assigned {
     let mut last_use: BTreeMap<u32, usize> = BTreeMap::new();
     for (idx, dispatch) in dispatches.iter().enumerate() {
         for buffer in temps_of(dispatch) {
@@ -34,9 +34,15 @@ pub fn assign(recording: &Recording, dispatches: &mut [Dispatch], kept: &BTreeSe
         let mut ending = BTreeSet::new();
         for buffer in temps_of(dispatch) {
             let number = *temp_of.entry(Buffer(buffer)).or_insert_with(|| {
-                let info = recording.info(Buffer(buffer));
-                let needed = padded_bytes(info.dtype.size_bytes(info.shape.n()));
-                take(&mut temps, &mut free, needed)
+                let own = (buffer as usize).checked_sub(recording.buffers.len());
+                let needed = match own.and_then(|i| scratch.get(i)) {
+                    Some(&size_bytes) => size_bytes,
+                    None => {
+                        let info = recording.info(Buffer(buffer));
+                        info.dtype.size_bytes(info.shape.n())
+                    }
+                };
+                take(&mut temps, &mut free, padded_bytes(needed))
             });
             if last_use.get(&buffer) == Some(&idx) {
                 ending.insert(number);

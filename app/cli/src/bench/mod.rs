@@ -1,20 +1,46 @@
 //! `qwglm bench`: how fast this machine is, as a table or as JSON. What is measured is in the files beside this one.
 
+pub mod args;
+mod cpu;
+mod kernels;
+mod machine;
 mod memory;
+mod model;
+mod model_report;
+mod observed;
 mod pipeline;
+mod shape;
 mod stages;
 
 use anyhow::Result;
 
-use crate::args::{BenchCommand, BenchPipelineArgs};
+use self::args::{BenchArgs, BenchCommand, BenchKernelsArgs, BenchModelArgs, BenchPipelineArgs};
 use crate::print;
 
 /// Runs one benchmark.
 ///
 /// Errors: those of the runs that are measured.
-pub async fn bench(command: BenchCommand) -> Result<()> {
-    match command {
-        BenchCommand::Pipeline(args) => bench_pipeline(args).await,
+pub async fn bench(args: BenchArgs) -> Result<()> {
+    match args.what {
+        Some(BenchCommand::Kernels(args)) => bench_kernels(args).await,
+        Some(BenchCommand::Pipeline(args)) => bench_pipeline(args).await,
+        None => bench_model(args.model).await,
+    }
+}
+
+async fn bench_model(args: BenchModelArgs) -> Result<()> {
+    let measured = model::measure(&args).await?;
+    match args.shape.json {
+        true => print(&format!("{}\n", measured.json()?)),
+        false => print(&measured.table()),
+    }
+}
+
+async fn bench_kernels(args: BenchKernelsArgs) -> Result<()> {
+    let measured = kernels::measure(&args).await?;
+    match args.shape.json {
+        true => print(&format!("{}\n", measured.json()?)),
+        false => print(&measured.table()),
     }
 }
 
@@ -23,5 +49,28 @@ async fn bench_pipeline(args: BenchPipelineArgs) -> Result<()> {
     match args.json {
         true => print(&format!("{}\n", measured.json())),
         false => print(&measured.table()),
+    }
+}
+
+/// The middle of some values; 0 of none.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => 0.0,
+        n if n % 2 == 1 => sorted[n / 2],
+        n => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert_eq!(median(&[]), 0.0);
     }
 }

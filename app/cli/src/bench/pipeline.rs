@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use pipeline::graph::Graph;
 use pipeline::runtime::{Run, RunOptions};
 
+use super::median;
 use super::stages::{Seen, Shared, registry};
 
 /// A source, three stages that pass packets on, a sink.
@@ -175,16 +176,6 @@ async fn shutdown() -> Result<Duration> {
     Ok(took)
 }
 
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => 0.0,
-        n if n % 2 == 1 => sorted[n / 2],
-        n => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
-    }
-}
-
 impl Measured {
     pub fn json(&self) -> String {
         // Numbers and names: nothing that JSON cannot say.
@@ -226,17 +217,5 @@ impl Measured {
             table.push_str("This is a debug build: build with --release to compare.\n");
         }
         table
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
-        assert_eq!(median(&[]), 0.0);
     }
 }

@@ -149,8 +149,10 @@ fn a_model_that_cannot_be_loaded_is_named() {
 #[test]
 fn help_shows_examples() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["narrate", "ask", "run", "graph", "doctor"] {
+    for command in ["narrate", "ask", "run", "graph", "bench", "doctor"] {
         let help = qwglm(folder.path(), &[command, "--help"]).expect(0);
         assert!(help.stdout.contains(&format!("qwglm {command}")), "{}", help.stdout);
     }
+    let help = qwglm(folder.path(), &["bench", "kernels", "--help"]).expect(0);
+    assert!(help.stdout.contains("qwglm bench kernels --shape"), "{}", help.stdout);
 }

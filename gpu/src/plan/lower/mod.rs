@@ -34,6 +34,7 @@ pub fn lower_with(recording: &Recording, adapter: &Adapter, variants: &Variants)
         tuning: Tuning::of(adapter),
         variants: variants.clone(),
         dispatches: Vec::new(),
+        scratch: Vec::new(),
         op_idx: 0,
     };
     let mut slices = Vec::new();
@@ -49,12 +50,14 @@ pub fn lower_with(recording: &Recording, adapter: &Adapter, variants: &Variants)
         }
         slices.push(first..lowering.dispatches.len());
     }
-    let mut dispatches = lowering.dispatches;
+    let Lowering {
+        mut dispatches, scratch, ..
+    } = lowering;
     let kept: BTreeSet<Buffer> = match recording.keep_taps {
         true => recording.taps.values().map(|&tap| recording.root(tap)).collect(),
         false => BTreeSet::new(),
     };
-    let assigned = temps::assign(recording, &mut dispatches, &kept);
+    let assigned = temps::assign(recording, &mut dispatches, &kept, &scratch);
     let plan = Plan {
         name: recording.name.clone(),
         dispatches,
@@ -110,6 +113,8 @@ struct Lowering<'a> {
     tuning: Tuning,
     variants: Variants,
     dispatches: Vec<Dispatch>,
+    /// Bytes of the plan's own temporaries.
+    scratch: Vec<u64>,
     op_idx: usize,
 }
 
@@ -161,6 +166,16 @@ impl Lowering<'_> {
     fn push(&mut self, kernel: impl Kernel) -> Result<()> {
         self.dispatches.push(Dispatch::new(&kernel, self.op_idx)?);
         Ok(())
+    }
+
+    /// A temporary that the recording does not know.
+    fn scratch(&mut self, size_bytes: u64) -> Operand {
+        self.scratch.push(size_bytes);
+        let number = self.recording.buffers.len() + self.scratch.len() - 1;
+        Operand {
+            memory: Memory::Temp(number as u32),
+            size_bytes,
+        }
     }
 
     fn operand(&self, buffer: Buffer) -> Operand {
