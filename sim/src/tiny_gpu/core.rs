@@ -122,7 +122,7 @@ impl Core {
             active.for_each(|lane| lane.registers[block_idx] = self.block);
         }
         let state = self.state;
-        let fetcher = self.fetcher.state;
+        let is_fetched = self.fetcher.state == fetcher::State::Fetched && self.fetcher.address == self.pc;
         self.step_fetcher(state, around);
         match state {
             State::Idle if self.start => {
@@ -131,7 +131,7 @@ impl Core {
                     self.choose_lanes();
                 }
             }
-            State::Fetch if fetcher == fetcher::State::Fetched && self.fetcher.address == self.pc => self.state = State::Decode,
+            State::Fetch if is_fetched => self.state = State::Decode,
             State::Decode => {
                 self.decoded = Decoded::from_word(self.fetcher.instruction);
                 self.state = State::Request;

@@ -37,14 +37,34 @@ pub enum Instruction {
     /// Does nothing; the word, since opcode 0 ignores its other bits and 10 to 14 mean nothing.
     Nop(u16),
     /// To an address if a bit of the last comparison is among these.
-    Branch { nzp: Nzp, to: u8 },
-    Compare { s: Register, t: Register },
-    Arithmetic { op: Alu, d: Register, s: Register, t: Register },
+    Branch {
+        nzp: Nzp,
+        to: u8,
+    },
+    Compare {
+        s: Register,
+        t: Register,
+    },
+    Arithmetic {
+        op: Alu,
+        d: Register,
+        s: Register,
+        t: Register,
+    },
     /// `d = data[s]`
-    Load { d: Register, s: Register },
+    Load {
+        d: Register,
+        s: Register,
+    },
     /// `data[s] = t`
-    Store { s: Register, t: Register },
-    Const { d: Register, value: u8 },
+    Store {
+        s: Register,
+        t: Register,
+    },
+    Const {
+        d: Register,
+        value: u8,
+    },
     /// The block ends.
     Return,
 }
@@ -144,6 +164,7 @@ impl fmt::Display for Instruction {
         match self {
             Self::Nop(0) => f.write_str("NOP"),
             Self::Nop(word) => write!(f, ".word {word:#06x}"),
+            // Without a letter it is never taken.
             Self::Branch { nzp, to } => write!(f, "BR{nzp} {to}"),
             Self::Compare { s, t } => write!(f, "CMP {s}, {t}"),
             Self::Arithmetic { op, d, s, t } => write!(f, "{} {d}, {s}, {t}", op.name()),
@@ -179,6 +200,7 @@ mod tests {
             (0x180c, "BRn 12"),
             (0x1e07, "BRnzp 7"),
             (0xf000, "RET"),
+            (0x1107, "BR 7"),
             (0x0000, "NOP"),
             (0xa123, ".word 0xa123"),
         ];

@@ -130,7 +130,8 @@ impl Machine {
         for core in &mut self.cores {
             core.step(&mut around);
         }
-        if has_wires && (self.answers_wire.read | self.answers_wire.write | self.data_answers.read | self.data_answers.write) != 0 {
+        if has_wires && (self.answers_wire.read | self.answers_wire.write | self.data_answers.read | self.data_answers.write) != 0
+        {
             self.answers_wire.copy_from(&self.data_answers);
         }
         self.dispatcher.step(&mut self.cores, core_done);

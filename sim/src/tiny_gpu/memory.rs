@@ -57,15 +57,13 @@ pub fn fetch(words: &[u16; MEMORY], channels: &mut [Channel], latency: Latency, 
 }
 
 /// The same for data, which may be written.
-pub fn load_and_store(
-    bytes: &mut [u8; MEMORY],
-    channels: &mut [Channel],
-    latency: Latency,
-    mut served: impl FnMut(Served),
-) {
+pub fn load_and_store(bytes: &mut [u8; MEMORY], channels: &mut [Channel], latency: Latency, mut served: impl FnMut(Served)) {
     let mut has_writes = false;
     for (number, channel) in channels.iter_mut().enumerate() {
-        has_writes |= latency.sees(channel.was_write_valid, channel.write_valid);
+        if latency.sees(channel.was_write_valid, channel.write_valid) {
+            has_writes = true;
+            continue;
+        }
         let is_valid = latency.sees(channel.was_read_valid, channel.read_valid);
         answer(channel, is_valid, latency, |address| u16::from(bytes[usize::from(address)]));
         if channel.ready {

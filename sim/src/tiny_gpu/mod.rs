@@ -18,7 +18,10 @@ mod lane;
 mod lsu;
 mod machine;
 mod memory;
+pub mod perfetto;
 pub mod report;
+#[cfg(test)]
+mod tests;
 pub mod trace;
 
 pub use self::core::State as SchedulerState;

@@ -112,7 +112,12 @@ impl Recorder {
             trace.state.push(digit(core.state as u8));
             trace.fetcher.push(digit(core.fetcher.state as u8));
             note(&mut trace.pc, &mut last.pc, cycle, core.pc.into());
-            note(&mut trace.instruction, &mut last.instruction, cycle, core.fetcher.instruction.into());
+            note(
+                &mut trace.instruction,
+                &mut last.instruction,
+                cycle,
+                core.fetcher.instruction.into(),
+            );
             note(&mut trace.block, &mut last.block, cycle, core.block.into());
             note(&mut trace.threads, &mut last.threads, cycle, core.threads as u64);
             note(&mut trace.start, &mut last.start, cycle, core.start.into());

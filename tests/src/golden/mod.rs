@@ -9,6 +9,7 @@ mod qwen3_vl;
 mod qwen_text;
 mod stated;
 mod table;
+mod tiny_gpu;
 
 use std::path::Path;
 
@@ -34,9 +35,13 @@ pub fn compare(folder: &Path, scope: Scope) -> Vec<Row> {
     } else if folder.join("media.safetensors").exists() {
         qwen3_vl::compare(folder, &name, scope)
     } else {
-        Err(anyhow::anyhow!(
-            "is no golden folder that this program knows (qwen3-vl-s*, qwen-text-s*)"
-        ))
+        match tiny_gpu::traces(folder) {
+            Ok(files) if !files.is_empty() => Ok(tiny_gpu::compare(&files, &name)),
+            Ok(_) => Err(anyhow::anyhow!(
+                "is no golden folder that this program knows (qwen3-vl-s*, qwen-text-s*, tiny-gpu)"
+            )),
+            Err(error) => Err(error),
+        }
     };
     rows.unwrap_or_else(|error| vec![Row::failed(&name, "-", "-", "-", format!("{error:#}"))])
 }
