@@ -10,6 +10,8 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 #[path = "src/kernel/preamble.rs"]
 #[expect(dead_code, reason = "the library calls the rest")]
 mod preamble;
+#[path = "build/repeat.rs"]
+mod repeat;
 use preamble::{Compiler, Need};
 
 /// One of a kernel's roles: `weight (f32 | f16)`, or `reduce` with no choice.
@@ -23,6 +25,7 @@ struct Role {
 fn main() {
     println!("cargo::rerun-if-changed=shaders");
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=src/kernel/preamble.rs");
     let mut faults = Vec::new();
     let parts = read_folder(Path::new("shaders/parts"), &mut faults);
@@ -46,6 +49,10 @@ fn main() {
             }
             let chosen: Vec<&String> = variant.iter().filter(|(_, chosen)| *chosen).map(|(part, _)| part).collect();
             let needs: Vec<Need> = needs.into_iter().collect();
+            match repeat::expand(&source) {
+                Ok(expanded) => source = expanded,
+                Err(fault) => faults.push(format!("{name} {chosen:?}: {fault}")),
+            }
             if let Err(fault) = validate(&needs, &source) {
                 faults.push(format!("{name} {chosen:?}: {fault}"));
             }

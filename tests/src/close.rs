@@ -3,6 +3,9 @@
 /// One f32 rounding is up to 6e-8. A linear layer's two orders of summing k products differ by about √k roundings of
 /// partial sums; over the k of the tests (up to 4304) that was measured at 5e-7.
 pub const LINEAR: f32 = 2e-6;
+/// Products of f16 summed in f32: x and W are rounded once each, by 2⁻¹² or so of a value (2e-4 in RMS over a mantissa);
+/// a second layer behind the first takes the same again.
+pub const HALVES: f32 = 6e-4;
 /// As linear, with two sums (scores, values) and `exp` of a GPU, which may be 3 + 2|x| ULP off.
 pub const ATTENTION: f32 = 4e-6;
 /// A mean over the row, then a square root and a division that may be 2.5 ULP off.

@@ -7,6 +7,7 @@ use futures::executor::block_on;
 use gpu::Result;
 use gpu::engine::Engine;
 use gpu::engine::wgpu::{AdapterChoice, WgpuEngine};
+use gpu::plan::Variants;
 use gpu::recording::{Buffer, Recording};
 use gpu::tensor::{DType, Shape, TensorId};
 use gpu::weights::{Format, Weight, WeightPart, quant};
@@ -36,6 +37,18 @@ pub fn gpu_engines(checked: bool) -> Vec<WgpuEngine> {
             Vec::new()
         }
     }
+}
+
+/// The same, with the kernels that need no feature of the adapter and compute in f32.
+///
+/// # Panics
+/// As that.
+pub fn plain_engines(checked: bool) -> Vec<WgpuEngine> {
+    let mut engines = gpu_engines(checked);
+    for engine in &mut engines {
+        engine.set_variants(Variants::plain(engine.adapter()));
+    }
+    engines
 }
 
 /// The first of [`gpu_engines`].

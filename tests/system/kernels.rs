@@ -9,16 +9,17 @@ use gpu::weights::{Format, quant};
 use half::{bf16, f16};
 use sim::{Kernels, SimEngine};
 use tests::close;
-use tests::twin::{Build, Numbers, compare, gpu_engines};
+use tests::twin::{Build, Numbers, compare, plain_engines};
 
 mod attention;
+mod coop;
 mod sample;
 
 const FORMATS: [Format; 4] = [Format::F32, Format::F16, Format::Q8, Format::Q4];
 
 /// Holds each case to the twin, and reports all that fail.
 fn hold<C: std::fmt::Debug>(tolerance: f32, cases: impl IntoIterator<Item = C>, build: impl Fn(&C, &mut Build<'_>)) {
-    hold_on(gpu_engines(true), tolerance, cases, build);
+    hold_on(plain_engines(true), tolerance, cases, build);
 }
 
 /// The same on these engines.

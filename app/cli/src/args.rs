@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::args as bench;
 use crate::bench::args::BenchArgs;
+use crate::plan::{self, PlanArgs};
 
 /// Looks at a screen and says what is on it; nothing leaves the machine.
 #[derive(Debug, Parser)]
@@ -40,6 +41,9 @@ pub enum Command {
     /// Draw a pipeline, as Mermaid or SVG
     #[command(after_help = GRAPH)]
     Graph(GraphArgs),
+    /// Say what a model would take on a GPU, before any download
+    #[command(after_help = plan::EXAMPLES)]
+    Plan(PlanArgs),
     /// Measure this machine
     #[command(after_help = bench::EXAMPLES)]
     Bench(BenchArgs),

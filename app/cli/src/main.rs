@@ -10,6 +10,7 @@ mod graph;
 mod graph_text;
 mod models;
 mod narrate;
+mod plan;
 mod play;
 mod progress;
 mod run;
@@ -65,6 +66,7 @@ async fn dispatch(command: Command) -> Result<()> {
         Command::Ask(args) => ask::ask(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Graph(args) => graph::graph(&args),
+        Command::Plan(args) => plan::plan(args).await,
         Command::Bench(args) => bench::bench(args).await,
         Command::Doctor(args) => doctor::doctor(&args).await,
     }

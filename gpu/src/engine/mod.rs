@@ -91,7 +91,7 @@ impl Adapter {
         match need {
             Need::F16 => self.shader_f16,
             Need::Subgroups => self.subgroups.is_some(),
-            Need::Coop => !self.coop.is_empty(),
+            Need::Coop => !self.coop.is_empty() && self.subgroup_barrier,
         }
     }
 

@@ -75,6 +75,22 @@ fn dispatches() -> Vec<Dispatch> {
             add(Dispatch::new(&matmul::Matmul { linear, tx: 8, ty: 8 }, 0));
             add(Dispatch::new(&matmul_direct::MatmulDirect { linear, workgroup }, 0));
         }
+        for tile in [matmul_coop::Tile::Wide, matmul_coop::Tile::Small] {
+            for half in [false, true] {
+                let linear = Linear {
+                    bias: None,
+                    addend: None,
+                    gelu: None,
+                    ..linear(format, 8)
+                };
+                let up = half.then(|| rows(format));
+                let made = matmul_coop::MatmulCoop { linear, up, half, tile };
+                match format {
+                    Format::F32 => assert!(made.check().is_err()),
+                    _ => add(Dispatch::new(&made, 0)),
+                }
+            }
+        }
         let weight = rows(format);
         add(Dispatch::new(
             &embed::Embed {
@@ -182,6 +198,31 @@ fn dispatches() -> Vec<Dispatch> {
         },
         0,
     ));
+    add(Dispatch::new(
+        &halve::Halve {
+            x: a,
+            y: b,
+            n: 4,
+            workgroup,
+        },
+        0,
+    ));
+    for (half, bias) in [(false, None), (true, Some(c))] {
+        add(Dispatch::new(
+            &norm_four::NormFour {
+                x: a,
+                weight: b,
+                bias,
+                y: d,
+                half,
+                n_rows: 1,
+                d: 4,
+                eps: 1e-6,
+                workgroup,
+            },
+            0,
+        ));
+    }
     add(Dispatch::new(
         &layer_norm::LayerNorm {
             x: a,

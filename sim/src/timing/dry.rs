@@ -205,6 +205,8 @@ pub struct Plans {
     /// By bucket and whether media are in it.
     pub chunks: BTreeMap<(usize, bool), Costed>,
     pub towers: BTreeMap<Grid, Costed>,
+    /// Pictures that are too large for the adapter, and why.
+    pub too_large: BTreeMap<Grid, String>,
     /// What stays: weights, cache, inputs.
     pub held_bytes: BTreeMap<Use, u64>,
     /// Temporaries: those that plans share, and those of the largest picture's tower.
@@ -216,7 +218,7 @@ pub struct Plans {
 impl Plans {
     /// Plans for prompts of up to `max_prompt` tokens and for pictures of these sizes.
     ///
-    /// Errors: [`Error::AdapterTooSmall`].
+    /// Errors: [`Error::AdapterTooSmall`] for the model; pictures that are too large are noted.
     pub fn make(adapter: Adapter, config: &Config, options: &LoadOptions, max_prompt: usize, grids: &[Grid]) -> Result<Self> {
         let engine = &mut DryEngine::new(adapter);
         let model = place(engine, "dry", config, options)?;
@@ -232,15 +234,18 @@ impl Plans {
                 }
             }
         }
-        let mut towers = BTreeMap::new();
+        let (mut towers, mut too_large) = (BTreeMap::new(), BTreeMap::new());
         let patch = config.vision.patch_size;
         for grid in grids.iter().copied().collect::<BTreeSet<_>>() {
             let (height, width) = (grid.rows * patch, grid.columns * patch);
             let frames = vec![0; height * width * 3];
-            let pass = runner.begin_encode(engine, &frames, 1, height, width, "image")?;
-            towers.insert(grid, engine.take_plan(pass.prepared)?);
+            match runner.begin_encode(engine, &frames, 1, height, width, "image") {
+                Ok(pass) => drop(towers.insert(grid, engine.take_plan(pass.prepared)?)),
+                Err(error @ Error::AdapterTooSmall { .. }) => drop(too_large.insert(grid, error.to_string())),
+                Err(error) => return Err(error),
+            }
         }
-        let largest = grids.iter().map(|grid| grid.n_tokens()).max().unwrap_or(0);
+        let largest = towers.keys().map(|grid| grid.n_tokens()).max().unwrap_or(0);
         let levels = 1 + config.vision.deepstack_visual_indexes.len();
         let shared = [&step, &head].into_iter().chain(chunks.values()).map(|costed| &costed.plan);
         let (own, lent): (Vec<&Plan>, Vec<&Plan>) = shared.partition(|plan| plan.own_temps);
@@ -258,6 +263,7 @@ impl Plans {
             head,
             chunks,
             towers,
+            too_large,
         })
     }
 

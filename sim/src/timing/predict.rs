@@ -93,10 +93,31 @@ pub struct PictureRow {
     pub width: usize,
     pub height: usize,
     pub n_tokens: usize,
-    pub encode_s: f64,
-    /// Until the first token: encoded, fed, chosen.
-    pub first_token_s: f64,
-    pub bound: &'static str,
+    #[serde(flatten)]
+    pub time: PictureTime,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum PictureTime {
+    Taken {
+        encode_s: f64,
+        /// Until the first token: encoded, fed, chosen.
+        first_token_s: f64,
+        bound: &'static str,
+    },
+    /// Why the adapter cannot encode it.
+    TooLarge { problem: String },
+}
+
+impl PictureRow {
+    /// Until the first token, if there can be one.
+    pub fn first_token_s(&self) -> Option<f64> {
+        match self.time {
+            PictureTime::Taken { first_token_s, .. } => Some(first_token_s),
+            PictureTime::TooLarge { .. } => None,
+        }
+    }
 }
 
 impl Question {
@@ -154,6 +175,7 @@ impl Plans {
                 pieces
             }
             Work::Tower { grid } => self.towers.get(&grid).map(|tower| (tower, 0)).into_iter().collect(),
+            Work::Picture { grid, .. } if self.too_large.contains_key(&grid) => Vec::new(),
             Work::Picture { grid, n_words } => {
                 let n_tokens = grid.n_tokens() + n_words;
                 let mut pieces = self.pieces(Work::Tower { grid });
@@ -221,7 +243,7 @@ pub fn predict(question: &Question, profiles: &[Profile]) -> Vec<Prediction> {
         });
         predictions.push(match &made[i].1 {
             Ok(plans) => prediction(question, &Device::new(profile.clone()), plans, checkpoint_bytes),
-            Err(error) => impossible(profile, error),
+            Err(error) => no_prediction(profile, error),
         });
     }
     predictions
@@ -266,9 +288,16 @@ pub fn prediction(question: &Question, device: &Device, plans: &Plans, checkpoin
                     width,
                     height,
                     n_tokens: grid.n_tokens(),
-                    encode_s: plans.time(device, Work::Tower { grid }).total_s,
-                    first_token_s: total_s,
-                    bound,
+                    time: match plans.too_large.get(&grid) {
+                        Some(problem) => PictureTime::TooLarge {
+                            problem: problem.clone(),
+                        },
+                        None => PictureTime::Taken {
+                            encode_s: plans.time(device, Work::Tower { grid }).total_s,
+                            first_token_s: total_s,
+                            bound,
+                        },
+                    },
                 });
             }
             Work::Tower { .. } => {}
@@ -293,7 +322,7 @@ fn memory_use(plans: &Plans, profile: &Profile) -> MemoryUse {
     }
 }
 
-fn impossible(profile: &Profile, error: &gpu::Error) -> Prediction {
+fn no_prediction(profile: &Profile, error: &gpu::Error) -> Prediction {
     Prediction {
         gpu: profile.key.clone(),
         name: profile.name.clone(),

@@ -5,7 +5,7 @@ use gpu::tensor::DType;
 use gpu::weights::Format;
 use half::f16;
 use tests::close;
-use tests::twin::{Numbers, gpu_engines};
+use tests::twin::{Numbers, plain_engines};
 
 use super::{hold, hold_on, state};
 
@@ -46,7 +46,7 @@ fn attention_matches_its_twin() {
 #[test]
 fn long_contexts_and_long_rows_are_walked_to_their_end() {
     hold_on(
-        gpu_engines(false),
+        plain_engines(false),
         close::ATTENTION,
         [(6, 9000, 128), (6, 9000, 64), (1, 20_000, 128)],
         |&(t, s, e), b| {
@@ -59,19 +59,24 @@ fn long_contexts_and_long_rows_are_walked_to_their_end() {
             b.out("y", y);
         },
     );
-    hold_on(gpu_engines(false), close::LINEAR, [(6, 12_288), (1, 12_288)], |&(t, k), b| {
-        let mut numbers = Numbers::new((t + k) as u64);
-        let x = b.floats(&numbers.values(t * k), [t, k]);
-        let weight = b.weight(Format::Q8, &numbers.values(9 * k), 9, k, 1);
-        let y = b.rec.temp([t, 9]);
-        b.rec.ops.push(Op::Linear {
-            x,
-            weight,
-            bias: None,
-            y,
-        });
-        b.out("y", y);
-    });
+    hold_on(
+        plain_engines(false),
+        close::LINEAR,
+        [(6, 12_288), (1, 12_288)],
+        |&(t, k), b| {
+            let mut numbers = Numbers::new((t + k) as u64);
+            let x = b.floats(&numbers.values(t * k), [t, k]);
+            let weight = b.weight(Format::Q8, &numbers.values(9 * k), 9, k, 1);
+            let y = b.rec.temp([t, 9]);
+            b.rec.ops.push(Op::Linear {
+                x,
+                weight,
+                bias: None,
+                y,
+            });
+            b.out("y", y);
+        },
+    );
 }
 
 #[derive(Clone, Copy, Debug)]

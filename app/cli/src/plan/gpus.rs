@@ -28,7 +28,9 @@ pub async fn find(words: &str) -> Result<Vec<Profile>> {
 /// The fastest adapter of this machine.
 async fn here() -> Result<Profile> {
     let adapters = list_adapters().await;
-    let adapter = adapters.first().context("there is no GPU adapter here; name one with --gpu")?;
+    let adapter = adapters
+        .first()
+        .context("there is no GPU adapter here; name one with --gpu")?;
     let (profile, by_name) = bundled::of_adapter(adapter);
     if !by_name {
         eprintln!(

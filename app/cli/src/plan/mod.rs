@@ -113,7 +113,10 @@ pub async fn plan(args: PlanArgs) -> Result<()> {
 fn report(args: &PlanArgs, model: &PlannedModel, profiles: &[Profile]) -> Result<Report> {
     let question = question(model, quant(args.quant), args.context as usize)?;
     let impossible = match args.impossible {
-        true => profiles.iter().map(|base| impossible(&question, base)).collect::<Result<_>>()?,
+        true => profiles
+            .iter()
+            .map(|base| impossible(&question, base))
+            .collect::<Result<_>>()?,
         false => Vec::new(),
     };
     Ok(Report {
@@ -152,6 +155,7 @@ fn impossible(question: &Question, base: &Profile) -> Result<Impossible> {
         base: base.key.clone(),
         name: base.name.clone(),
         works: works
+            .filter(|&(_, work)| !plans.pieces(work).is_empty())
             .map(|(name, work)| survival(base, Switches::ON, &plans, &name, work))
             .collect(),
     })

@@ -74,7 +74,7 @@ pub fn grid([width, height]: [usize; 2]) -> Result<Grid> {
         width: width as u32,
         height: height as u32,
     };
-    let size = image_size(from, PixelLimits::default())?;
+    let size = image_size(from, PixelLimits::IMAGE)?;
     Ok(Grid {
         rows: size.height as usize / PATCH,
         columns: size.width as usize / PATCH,
@@ -107,7 +107,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_unknown_model_has_near_ones() {
-        for (name, near) in [("qwen3-vl-7b", "qwen3-vl-"), ("Qwen/Qwen3-VL-8X", "qwen3-vl-8b"), ("llama", "qwen3-vl-2b")] {
+        for (name, near) in [
+            ("qwen3-vl-7b", "qwen3-vl-"),
+            ("Qwen/Qwen3-VL-8X", "qwen3-vl-8b"),
+            ("llama", "qwen3-vl-2b"),
+        ] {
             let error = find(name).await.err().unwrap();
             assert_eq!(crate::failure::exit_code(&error), 2);
             assert!(error.to_string().contains(near), "{error}");

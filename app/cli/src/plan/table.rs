@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use sim::timing::predict::Prediction;
+use sim::timing::predict::{PictureTime, Prediction};
 
 use super::{Impossible, Report};
 
@@ -65,10 +65,18 @@ fn lines(text: &mut String, gpus: &[Prediction]) {
     let prompts = shown.prefill.iter().map(|row| format!("{} tokens", row.n_tokens));
     let pictures = shown.pictures.iter().map(|row| format!("{}×{}", row.width, row.height));
     let waits: Vec<String> = prompts.chain(pictures).collect();
-    let _ = write!(above, "{:<width$}  tokens a second behind", "first token after, s", width = 13 * waits.len());
+    let _ = write!(
+        above,
+        "{:<width$}  tokens a second behind",
+        "first token after, s",
+        width = 13 * waits.len()
+    );
     waits.iter().for_each(|wait| head += &format!("{wait:>13}"));
     head += "  ";
-    shown.decode.iter().for_each(|row| head += &format!("{:>8}", count(row.context)));
+    shown
+        .decode
+        .iter()
+        .for_each(|row| head += &format!("{:>8}", count(row.context)));
     let _ = writeln!(text, "{}\n{}", above.trim_end(), head);
     for gpu in gpus {
         let memory = &gpu.memory;
@@ -76,13 +84,17 @@ fn lines(text: &mut String, gpus: &[Prediction]) {
             let _ = writeln!(text, "{:<12}  {problem}", gpu.gpu);
             continue;
         }
-        let sizes = format!("{:.1} / {:.1}", memory.total_bytes as f64 / GIB, memory.available_bytes as f64 / GIB);
+        let sizes = format!(
+            "{:.1} / {:.1}",
+            memory.total_bytes as f64 / GIB,
+            memory.available_bytes as f64 / GIB
+        );
         let fits = if gpu.fits { "yes" } else { "NO" };
         let _ = write!(text, "{:<12}{sizes:>16}{fits:>5}{:>8}  ", gpu.gpu, short(gpu.load_s));
-        let prompts = gpu.prefill.iter().map(|row| row.first_token_s);
-        let pictures = gpu.pictures.iter().map(|row| row.first_token_s);
+        let prompts = gpu.prefill.iter().map(|row| Some(row.first_token_s));
+        let pictures = gpu.pictures.iter().map(|row| row.first_token_s());
         prompts.chain(pictures).for_each(|s| {
-            let _ = write!(text, "{:>13}", short(s));
+            let _ = write!(text, "{:>13}", s.map_or("too large".to_owned(), short));
         });
         text.push_str("  ");
         gpu.decode.iter().for_each(|row| {
@@ -128,12 +140,20 @@ fn about(text: &mut String, gpu: &Prediction) {
     }
     for row in &gpu.pictures {
         let what = format!("a picture of {}×{}", row.width, row.height);
-        let (s, encode) = (short(row.first_token_s), short(row.encode_s));
-        let _ = writeln!(
-            text,
-            "    {what:<30}{s:>8} s    {encode:>7} s in the vision tower, {} tokens; {}",
-            row.n_tokens, row.bound
-        );
+        let _ = match &row.time {
+            PictureTime::TooLarge { problem } => writeln!(text, "    {what:<30}cannot be encoded: {problem}"),
+            PictureTime::Taken {
+                encode_s,
+                first_token_s,
+                bound,
+            } => writeln!(
+                text,
+                "    {what:<30}{:>8} s    {:>7} s in the vision tower, {} tokens; {bound}",
+                short(*first_token_s),
+                short(*encode_s),
+                row.n_tokens
+            ),
+        };
     }
     let _ = writeln!(text, "\n  tokens a second ({} dispatches each) behind", gpu.dispatches_a_step);
     for row in &gpu.decode {
