@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use crate::bench::args as bench;
 use crate::bench::args::BenchArgs;
 use crate::plan::{self, PlanArgs};
+use crate::tiny_gpu::{self, SimArgs};
 
 /// Looks at a screen and says what is on it; nothing leaves the machine.
 #[derive(Debug, Parser)]
@@ -44,6 +45,9 @@ pub enum Command {
     /// Say what a model would take on a GPU, before any download
     #[command(after_help = plan::EXAMPLES)]
     Plan(PlanArgs),
+    /// Run a program on a simulated tiny-gpu, cycle by cycle
+    #[command(after_help = tiny_gpu::EXAMPLES)]
+    Sim(SimArgs),
     /// Measure this machine
     #[command(after_help = bench::EXAMPLES)]
     Bench(BenchArgs),

@@ -18,6 +18,7 @@ mod sections;
 mod self_test;
 mod setup;
 mod source;
+mod tiny_gpu;
 mod view;
 mod waterfall;
 
@@ -67,6 +68,7 @@ async fn dispatch(command: Command) -> Result<()> {
         Command::Run(args) => run::run(args).await,
         Command::Graph(args) => graph::graph(&args),
         Command::Plan(args) => plan::plan(args).await,
+        Command::Sim(args) => tiny_gpu::simulate(&args),
         Command::Bench(args) => bench::bench(args).await,
         Command::Doctor(args) => doctor::doctor(&args).await,
     }

@@ -19,6 +19,7 @@ mod lsu;
 mod machine;
 mod memory;
 pub mod perfetto;
+pub mod programs;
 pub mod report;
 #[cfg(test)]
 mod tests;
