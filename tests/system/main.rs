@@ -1,5 +1,6 @@
 //! System tests: public APIs only.
 
+mod charging;
 mod engine;
 mod generation;
 mod goldens;
