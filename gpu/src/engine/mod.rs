@@ -1,5 +1,6 @@
 //! What plays recordings: the trait that the real GPU and the simulator share, and the state that decoding keeps there.
 
+pub mod choose;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 
