@@ -22,17 +22,28 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let head = within / params.e;
     let first = head * params.n_splits;
     let tops = params.n * params.n_splits;
-    var largest = -3.0e38;
-    for (var split = 0u; split < n_splits; split++) {
-        largest = max(largest, partial[tops + 2u * (first + split)]);
-    }
+    var top = -3.0e38;
     var sum = 0.0;
     var weight = 0.0;
-    for (var split = 0u; split < n_splits; split++) {
-        let at = tops + 2u * (first + split);
-        let factor = exp(partial[at] - largest);
-        sum += factor * partial[(first + split) * params.e + within % params.e];
-        weight += factor * partial[at + 1u];
+    for (var split = 0u; split < n_splits; split += 4u) {
+        // Four splits are loaded before the first is used.
+        //% let N = 4
+        //% for u in N
+        let row$u = first + min(split + $uu, n_splits - 1u);
+        let top$u = partial[tops + 2u * row$u];
+        let weight$u = partial[tops + 2u * row$u + 1u];
+        let value$u = partial[row$u * params.e + within % params.e];
+        //% end
+        let peak = max(max(top, max(top0, top1)), max(top2, top3));
+        let before = exp(top - peak);
+        sum *= before;
+        weight *= before;
+        //% for u in N
+        let factor$u = select(0.0, exp(top$u - peak), split + $uu < n_splits);
+        sum += factor$u * value$u;
+        weight += factor$u * weight$u;
+        //% end
+        top = peak;
     }
     let y = sum / select(1.0, weight, n_splits > 0u);
     put(lane, i, select(0.0, y, i < params.n));

@@ -2,7 +2,7 @@
 // keys and values are read once for all of them. `attn_combine` puts the splits together.
 //
 //   q [H, E]  f32, as part `query` says; E % 8 == 0
-//   cache     as part `eight` has it; `table` finds blocks, `state` says how many tokens there are
+//   cache     as part `eight` has it; `table` finds blocks
 //   partial   [H, n_splits, E] sums weighted by exp(score − top), then [H, n_splits, 2] (top, weight) in f32
 //
 // grid   [n_splits, K, ceil(H / K / 4)]: splits that have no keys end at once
@@ -17,18 +17,14 @@ struct Params {
     s: u32, // tokens that the table can name
     block: u32,
     n_splits: u32,
-    f: u32, // frequencies of a row of `turns`
     scale: f32,
     eps_q: f32,
     eps_k: f32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 // The rest of group 0 is declared by part `query`, the cache by part `eight`.
 @group(1) @binding(2) var<storage, read> table: array<u32>;
-@group(1) @binding(3) var<storage, read> state: array<u32>; // kv_len, n_tokens, …
+var<workgroup> heads: array<f32, 4u * E>;
 var<workgroup> query: array<vec4<f32>, E>; // by value: four heads
 var<workgroup> weights: array<vec4<f32>, LANES * TEAMS>;
 var<workgroup> spill: array<vec4<f32>, LANES * TEAMS * 4u>;
@@ -41,7 +37,8 @@ fn key_base(s: u32, kv_head: u32) -> u32 {
 
 @compute @workgroup_size(LANES * TEAMS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let n_keys = min(state[0] + min(state[1], 1u), params.s);
+    let keys = keys_of_step();
+    let n_keys = keys.x;
     let chunk = split_keys(n_keys, params.n_splits);
     let begin = group.x * chunk;
     if begin >= n_keys {
@@ -52,7 +49,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let per_kv = params.heads / params.kv_heads;
     let first_head = kv_head * per_kv + 4u * group.z;
     let count = min(4u, per_kv - 4u * group.z);
-    prepare(lane, first_head, count, kv_head, end == n_keys && state[1] > 0u);
+    prepare(lane, first_head, count, kv_head, end == n_keys && keys.y > 0u);
+    for (var e = lane; e < E; e += LANES * TEAMS) {
+        query[e] = vec4<f32>(
+            heads[e],
+            select(0.0, heads[E + e], count > 1u),
+            select(0.0, heads[2u * E + e], count > 2u),
+            select(0.0, heads[3u * E + e], count > 3u),
+        );
+    }
+    workgroupBarrier();
 
     // For values the lanes are split into runs of E / 8: a run takes every `runs`-th key of a tile.
     let wide = LANES * TEAMS;
@@ -61,7 +67,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let column = lane % (E / 8u);
     var top = vec4<f32>(-3.0e38);
     var sum = vec4<f32>();
-    var acc: array<vec4<f32>, 8>;
+    //% let N = 8
+    //% for c in N
+    var acc$c = vec4<f32>(); // value c of the lane's column: four heads
+    //% end
     for (var tile = begin; tile < end; tile += wide) {
         let s = tile + lane;
         let base = key_base(min(s, end - 1u), kv_head);
@@ -73,34 +82,35 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 + query[8u * i + 6u] * key.high.z + query[8u * i + 7u] * key.high.w;
         }
         score = select(vec4<f32>(-3.0e38), score, s < end);
-        let peak = max(top, all_max(lane, score));
+        let peak = max(top, near_max(lane, score, TEAMS));
         let weight = select(vec4<f32>(), exp(score - peak), s < end);
         weights[lane] = weight;
         let factor = exp(top - peak);
         sum = sum * factor + near_sum(lane, weight, TEAMS);
         top = peak;
-        for (var c = 0u; c < 8u; c++) {
-            acc[c] *= factor;
-        }
+        //% for c in N
+        acc$c *= factor;
+        //% end
         let in_tile = min(wide, end - tile);
         if run < runs {
             for (var j = run; j < in_tile; j += 4u * runs) {
                 // Four keys are loaded before the first is used.
-                var at: array<u32, 4>;
-                var w: array<vec4<f32>, 4>;
-                for (var u = 0u; u < 4u; u++) {
-                    let key = j + u * runs;
-                    at[u] = key_base(tile + min(key, in_tile - 1u), kv_head) + column;
-                    w[u] = select(vec4<f32>(), weights[min(key, wide - 1u)], key < in_tile);
-                }
-                let v0 = value8(at[0]);
-                let v1 = value8(at[1]);
-                let v2 = value8(at[2]);
-                let v3 = value8(at[3]);
-                for (var c = 0u; c < 4u; c++) {
-                    acc[c] += w[0] * v0.low[c] + w[1] * v1.low[c] + w[2] * v2.low[c] + w[3] * v3.low[c];
-                    acc[c + 4u] += w[0] * v0.high[c] + w[1] * v1.high[c] + w[2] * v2.high[c] + w[3] * v3.high[c];
-                }
+                //% let KEYS = 4
+                //% for u in KEYS
+                let key$u = j + $uu * runs;
+                let value$u = value8(key_base(tile + min(key$u, in_tile - 1u), kv_head) + column);
+                let weight$u = select(vec4<f32>(), weights[min(key$u, wide - 1u)], key$u < in_tile);
+                //% end
+                //% for u in KEYS
+                acc0 += weight$u * value$u.low.x;
+                acc1 += weight$u * value$u.low.y;
+                acc2 += weight$u * value$u.low.z;
+                acc3 += weight$u * value$u.low.w;
+                acc4 += weight$u * value$u.high.x;
+                acc5 += weight$u * value$u.high.y;
+                acc6 += weight$u * value$u.high.z;
+                acc7 += weight$u * value$u.high.w;
+                //% end
             }
         }
         workgroupBarrier();
@@ -111,28 +121,32 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let kept = (left + 1u) / 2u;
         workgroupBarrier();
         if run >= kept && run < left {
-            for (var c = 0u; c < 8u; c++) {
-                spill[c * (wide / 2u) + (run - kept) * (E / 8u) + column] = acc[c];
-            }
+            let to = (run - kept) * (E / 8u) + column;
+            //% for c in N
+            spill[$cu * (wide / 2u) + to] = acc$c;
+            //% end
         }
         workgroupBarrier();
         if run < left - kept {
-            for (var c = 0u; c < 8u; c++) {
-                acc[c] += spill[c * (wide / 2u) + run * (E / 8u) + column];
-            }
+            let at = run * (E / 8u) + column;
+            //% for c in N
+            acc$c += spill[$cu * (wide / 2u) + at];
+            //% end
         }
     }
     if run == 0u {
-        for (var h = 0u; h < count; h++) {
-            let at = ((first_head + h) * params.n_splits + group.x) * E + 8u * column;
-            for (var c = 0u; c < 8u; c++) {
-                partial[at + c] = acc[c][h];
-            }
-        }
+        let at = (first_head * params.n_splits + group.x) * E + 8u * column;
+        let stride = params.n_splits * E;
+        //% for c in N
+        partial[at + $cu] = acc$c.x;
+        if count > 1u { partial[at + stride + $cu] = acc$c.y; }
+        if count > 2u { partial[at + 2u * stride + $cu] = acc$c.z; }
+        if count > 3u { partial[at + 3u * stride + $cu] = acc$c.w; }
+        //% end
     }
     if lane < count {
         let at = params.heads * params.n_splits * E + 2u * ((first_head + lane) * params.n_splits + group.x);
-        partial[at] = top[lane];
-        partial[at + 1u] = sum[lane];
+        partial[at] = select(select(top.w, top.z, lane == 2u), select(top.y, top.x, lane == 0u), lane < 2u);
+        partial[at + 1u] = select(select(sum.w, sum.z, lane == 2u), select(sum.y, sum.x, lane == 0u), lane < 2u);
     }
 }

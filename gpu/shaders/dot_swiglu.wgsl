@@ -6,7 +6,7 @@
 //   h [n]           packed
 //
 // grid   [ceil(n_rows / 32), 1, 1], 32 = TURNS TEAMS / SHARE: LANES · SHARE lanes share a row of both
-// parts  dots (q4 | q8), source_two, team (subgroup | shared), pack_acts
+// parts  dots (q4 | q8), source_two, team (subgroup | shared), pack_near
 // cost   reads the bytes of G and U once: memory-bound
 override LANES: u32 = 32u; // of a team: the subgroup's size, or any power of two
 override TEAMS: u32 = 8u;  // of a workgroup
@@ -26,7 +26,6 @@ struct Params {
 @group(0) @binding(1) var<storage, read> acts: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read_write> acts_out: array<u32>; // [n]
 // Group 1 is declared by part `source_two`.
-const PACKS: u32 = 1u;
 var<workgroup> kept: array<f32, 32>;
 
 @compute @workgroup_size(LANES * TEAMS)
@@ -47,6 +46,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     workgroupBarrier();
-    let packs = (params.n + 31u) / 32u;
-    pack_acts(lane, kept[lane % 32u], 0.0, params.first_row / 32u + group.x, packs, params.order);
+    let h = select(0.0, kept[lane % 32u], lane < 32u);
+    pack_acts(lane, h, 0.0, params.first_row / 32u + group.x, (params.n + 31u) / 32u, params.order);
 }

@@ -118,7 +118,8 @@ fn main(
         }
 //% end
     }
-    // Sixteen by sixteen sums at a time through workgroup memory, since lanes cannot see into a matrix.
+    // Sixteen by sixteen sums at a time through workgroup memory, since lanes cannot see into a matrix. (`subgroupBarrier`
+    // does not order workgroup memory.)
     let mine = subgroup * 16u * SIDE;
     let row = lane % 32u / 2u;
     let column = lane % 2u * 8u;
@@ -128,7 +129,7 @@ fn main(
 //% for i in MA
 //% for j in 2
     coopStoreT(sum_$i_$j, &sums[mine], SIDE);
-    subgroupBarrier();
+    workgroupBarrier();
     {
         let first = vec4<f32>(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
         let second = vec4<f32>(sums[at + 4u], sums[at + 5u], sums[at + 6u], sums[at + 7u]);
@@ -142,7 +143,7 @@ fn main(
         low = first;
         high = second;
     }
-    subgroupBarrier();
+    workgroupBarrier();
 //% end
 //% end
 }

@@ -7,15 +7,17 @@
 //   ids      [1]           u32, written
 //   pos      [3, 1]        u32, written
 //   ring     [ring_len, 2] u32, one entry written
+//   runs     [n_runs]      as `sample_scan` leaves them
 //
 // grid   [1, 1, 1]: one workgroup walks the vocabulary
 // parts  reduce
-// cost   greedy: the logits twice; top-k and top-p: 32 times each (bisection over the bits of a threshold)
+// cost   greedy: the runs; drawing: the logits a few times, and for top-k and top-p 32 times more each (bisection over the
+//        bits of a threshold)
 //
 // Ids are walked four at a time: fewer rounds of waiting for memory, and Mesa's llvmpipe ends any invocation's loops
 // after 65,535 rounds in all, without a word.
 override WG: u32 = 256u; // a power of two
-struct Params { v: u32, ring_len: u32, pad0: u32, pad1: u32 }
+struct Params { v: u32, ring_len: u32, n_runs: u32, pad: u32 }
 struct Sampling {
     temperature: f32,
     top_k: u32,
@@ -44,11 +46,12 @@ struct State {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> logits: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> sampling: Sampling;
-@group(0) @binding(3) var<storage, read_write> state: State;
-@group(0) @binding(4) var<storage, read_write> seen: array<vec4<u32>>;
-@group(0) @binding(5) var<storage, read_write> ids: array<u32>;
-@group(0) @binding(6) var<storage, read_write> pos: array<u32>;
-@group(0) @binding(7) var<storage, read_write> ring: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read> runs: array<vec4<u32>>;
+@group(0) @binding(4) var<storage, read_write> state: State;
+@group(0) @binding(5) var<storage, read_write> seen: array<vec4<u32>>;
+@group(0) @binding(6) var<storage, read_write> ids: array<u32>;
+@group(0) @binding(7) var<storage, read_write> pos: array<u32>;
+@group(0) @binding(8) var<storage, read_write> ring: array<vec2<u32>>;
 const NO_THOUGHT: u32 = 0xffffffffu;
 var<workgroup> scratch: array<f32, WG>; // for part `reduce`
 var<workgroup> best_id: array<u32, WG>;
@@ -121,13 +124,10 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     // The largest logit, the lowest id on a tie; and what the log-probability needs.
     var top = LOWEST;
     var top_id = 0u;
-    for (var i = lane; i * 4u < params.v; i += WG) {
-        let l = penalised4(i);
-        for (var c = 0u; c < 4u; c++) {
-            let better = l[c] > top;
-            top = select(top, l[c], better);
-            top_id = select(top_id, 4u * i + c, better);
-        }
+    for (var i = lane; i < params.n_runs; i += WG) {
+        let l = bitcast<f32>(runs[i].x);
+        top_id = select(top_id, runs[i].y, l > top);
+        top = select(top, l, l > top);
     }
     scratch[lane] = top;
     best_id[lane] = top_id;
@@ -146,8 +146,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     top = scratch[0];
     top_id = best_id[0];
     var sum = 0.0;
-    for (var i = lane; i * 4u < params.v; i += WG) {
-        sum += dot(exp(penalised4(i) - top), vec4<f32>(1.0));
+    for (var i = lane; i < params.n_runs; i += WG) {
+        sum += exp(bitcast<f32>(runs[i].x) - top) * bitcast<f32>(runs[i].z);
     }
     let log_total = log(reduce_sum(lane, sum));
 

@@ -1,18 +1,23 @@
-//! [`SimEngine`]: the engine trait on CPU twins. Plays at once what a GPU would queue.
+//! [`SimEngine`]: the engine trait on CPU twins. Plays at once what a GPU would queue; if it stands for a GPU of some profile,
+//! the run's clock is charged what that GPU would take.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use gpu::engine::{Adapter, Engine, PreparedId, ReadFuture};
+use gpu::plan::lower;
 use gpu::recording::{Buffer, Op, Place, Recording};
 use gpu::tensor::TensorId;
 use gpu::{Error, Result};
+use pipeline::time::Clock;
 
+use crate::charge::{Charge, Charged};
 use crate::check::check;
 use crate::fast::weights::WeightCache;
 use crate::memory::{Pool, Tensors, Words};
 use crate::operands;
 use crate::play::Frame;
+use crate::timing::Device;
 
 /// What an operation is played on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +40,7 @@ pub struct SimEngine {
     weights: WeightCache,
     prepared: BTreeMap<PreparedId, Prepared>,
     next_id: u64,
+    charge: Option<Charge>,
 }
 
 struct Prepared {
@@ -46,6 +52,9 @@ struct Prepared {
     temps: Vec<Option<Words>>,
     /// The state that turns the whole recording into nothing when its `n_tokens` is 0.
     idle: Option<Buffer>,
+    /// The state that says how many tokens are in the KV cache.
+    state: Option<Buffer>,
+    charged: Option<Charged>,
 }
 
 impl SimEngine {
@@ -78,6 +87,20 @@ impl SimEngine {
             weights: WeightCache::default(),
             prepared: BTreeMap::new(),
             next_id: 0,
+            charge: None,
+        }
+    }
+
+    /// An engine that has a device's limits and takes a device's time: what is read arrives when `clock`, if it is virtual,
+    /// reads what the device would have taken. The numbers are the twins' as ever.
+    pub fn charging(kernels: Kernels, device: Device, clock: Clock) -> Self {
+        Self {
+            adapter: Adapter {
+                driver: "sim".to_owned(),
+                ..device.profile.adapter()
+            },
+            charge: Some(Charge::new(device, clock)),
+            ..Self::new(kernels)
         }
     }
 
@@ -130,6 +153,9 @@ impl Engine for SimEngine {
     fn write(&mut self, tensor: TensorId, offset: u64, bytes: &[u8]) -> Result<()> {
         let words = self.tensors.range_mut(tensor, offset, bytes.len() as u64)?;
         bytemuck::cast_slice_mut(words).copy_from_slice(bytes);
+        if let Some(charge) = &mut self.charge {
+            charge.write(bytes.len());
+        }
         Ok(())
     }
 
@@ -142,14 +168,30 @@ impl Engine for SimEngine {
     fn read(&mut self, tensor: TensorId, offset: u64, size_bytes: u64) -> ReadFuture {
         let words = self.tensors.range(tensor, offset, size_bytes);
         let bytes = words.map(|words| bytemuck::cast_slice(words).to_vec());
-        Box::pin(std::future::ready(bytes))
+        let read: ReadFuture = Box::pin(std::future::ready(bytes));
+        match &self.charge {
+            Some(charge) => charge.delay(read),
+            None => read,
+        }
+    }
+
+    fn charges_time(&self) -> bool {
+        self.charge.is_some()
     }
 
     fn prepare(&mut self, recording: Recording) -> Result<PreparedId> {
         check(&recording, &self.tensors)?;
+        let charged = match &self.charge {
+            Some(_) => Some(Charged::new(lower(&recording, &self.adapter)?)),
+            None => None,
+        };
         self.next_id += 1;
         let id = PreparedId(self.next_id);
-        self.prepared.insert(id, Prepared::new(recording));
+        let prepared = Prepared {
+            charged,
+            ..Prepared::new(recording)
+        };
+        self.prepared.insert(id, prepared);
         Ok(id)
     }
 
@@ -179,9 +221,21 @@ impl Engine for SimEngine {
             // Taps of the last time, and what a play that was given up left behind.
             (0..recording.buffers.len()).for_each(|i| frame.free(Buffer(i as u32)));
         }
-        if let Some(state) = prepared.idle
-            && frame.state(state)?.n_tokens == 0
-        {
+        let n_cached = match prepared.state {
+            Some(state) => frame.state(state)?.kv_len as usize,
+            None => 0,
+        };
+        let nothing = match prepared.idle {
+            Some(state) => frame.state(state)?.n_tokens == 0,
+            None => false,
+        };
+        if let (Some(charge), Some(charged)) = (&mut self.charge, &mut prepared.charged) {
+            match nothing {
+                true => charge.play_nothing(charged, slice),
+                false => charge.play(charged, slice, n_cached),
+            }
+        }
+        if nothing {
             return Ok(());
         }
         // On a thread of the pool, so that no operation has to wake one and wait for it.
@@ -237,6 +291,11 @@ impl Prepared {
             dead_after: dead_after(&recording),
             temps: vec![None; recording.buffers.len()],
             idle: idle_state(&recording),
+            state: recording.ops.iter().find_map(|op| match op {
+                Op::CachedAttention { state, .. } => Some(*state),
+                _ => None,
+            }),
+            charged: None,
             recording,
         }
     }

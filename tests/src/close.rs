@@ -6,6 +6,11 @@ pub const LINEAR: f32 = 2e-6;
 /// Products of f16 summed in f32: x and W are rounded once each, by 2⁻¹² or so of a value (2e-4 in RMS over a mantissa);
 /// a second layer behind the first takes the same again.
 pub const HALVES: f32 = 6e-4;
+/// As linear, x in 15 bits and a sign of each group's largest: evenly spread values are off by up to 1.6e-5 of their own size,
+/// in RMS a √3 less; a group whose largest stands out loses as much more.
+pub const DOT: f32 = 3e-5;
+/// Two layers of these and the output layer, with attention between: roundings add up over five products in a row.
+pub const DOT_LAYERS: f32 = 1e-4;
 /// As linear, with two sums (scores, values) and `exp` of a GPU, which may be 3 + 2|x| ULP off.
 pub const ATTENTION: f32 = 4e-6;
 /// A mean over the row, then a square root and a division that may be 2.5 ULP off.

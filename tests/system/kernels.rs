@@ -13,6 +13,7 @@ use tests::twin::{Build, Numbers, compare, plain_engines};
 
 mod attention;
 mod coop;
+mod decode;
 mod sample;
 
 const FORMATS: [Format; 4] = [Format::F32, Format::F16, Format::Q8, Format::Q4];

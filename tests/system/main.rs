@@ -1,5 +1,7 @@
 //! System tests: public APIs only.
 
+mod charging;
+mod choose;
 mod engine;
 mod generation;
 mod goldens;

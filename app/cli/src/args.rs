@@ -105,7 +105,8 @@ Examples:
 const DOCTOR: &str = "\
 Examples:
   qwglm doctor
-  qwglm doctor --json | jq .adapters";
+  qwglm doctor --json | jq .engines
+  qwglm doctor --rechoose               # after an update of the driver that kept its version";
 
 /// Where the numbers are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -262,6 +263,9 @@ pub struct DoctorArgs {
     /// As one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Check and time the algorithms of each GPU anew, whatever is remembered of it
+    #[arg(long)]
+    pub rechoose: bool,
 }
 
 #[cfg(test)]

@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
-use gpu::engine::Adapter;
-use gpu::engine::wgpu::{AdapterChoice, WgpuEngine, list_adapters};
+use gpu::engine::choose::Choice;
+use gpu::engine::wgpu::{AdapterChoice, list_adapters};
+use gpu::engine::{Adapter, Engine};
+use gpu::plan::Variants;
 use gpu::weights::source::HubOptions;
 use serde::Serialize;
 use sim::{Kernels, SimEngine};
 
 use crate::args::DoctorArgs;
+use crate::choice::{self, Recall};
 use crate::models::{embedded_models, model_folders};
 use crate::self_test::{Answer, self_test};
 use crate::source::Source;
@@ -47,6 +50,15 @@ struct Tested {
     max_invocations: u32,
     workgroup_memory_bytes: u32,
     self_test: SelfTest,
+    /// Which algorithms it runs, and what was tried; nothing of the simulator.
+    choice: Option<Chosen>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Chosen {
+    Found(Choice),
+    Failed { message: String },
 }
 
 #[derive(Debug, Serialize)]
@@ -77,7 +89,11 @@ struct FoundModel {
 ///
 /// Errors: an engine computes something else than the twins, or fails.
 pub async fn doctor(args: &DoctorArgs) -> Result<()> {
-    let findings = Findings::gather().await;
+    let recall = match args.rechoose {
+        true => Recall::Anew,
+        false => Recall::Remembered,
+    };
+    let findings = Findings::gather(recall).await;
     if args.json {
         print_line(&serde_json::to_string_pretty(&findings)?)?;
     } else {
@@ -98,22 +114,31 @@ pub async fn doctor(args: &DoctorArgs) -> Result<()> {
 }
 
 impl Findings {
-    async fn gather() -> Self {
+    async fn gather(recall: Recall) -> Self {
         let mut engines = Vec::new();
         for adapter in list_adapters().await {
             let choice = AdapterChoice {
                 name: Some(adapter.name.clone()),
                 ..AdapterChoice::default()
             };
-            let result = match WgpuEngine::new(choice).await {
-                Ok(mut engine) => self_test(&mut engine).await,
-                Err(error) => Err(error),
+            let (result, chosen) = match choice::open(choice, recall).await {
+                Ok((mut engine, chosen)) => {
+                    // The twins' precision is asked for here; the others are held to golden vectors.
+                    engine.set_variants(Variants::plain(engine.adapter()));
+                    (self_test(&mut engine).await, Chosen::Found(chosen))
+                }
+                Err(error) => {
+                    let message = error.to_string();
+                    (Err(error), Chosen::Failed { message })
+                }
             };
-            engines.push(Tested::new(&adapter, result));
+            let mut tested = Tested::new(&adapter, result);
+            tested.choice = Some(chosen);
+            engines.push(tested);
         }
         let mut simulator = SimEngine::new(Kernels::Fast);
         let result = self_test(&mut simulator).await;
-        engines.push(Tested::new(gpu::engine::Engine::adapter(&simulator), result));
+        engines.push(Tested::new(simulator.adapter(), result));
         let (desktop, embed) = (cfg!(feature = "desktop"), cfg!(feature = "embed"));
         let cache = HubOptions::from_env().cache_dir;
         Self {
@@ -207,10 +232,11 @@ impl Tested {
             max_invocations,
             workgroup_memory_bytes,
             self_test,
+            choice: None,
         }
     }
 
-    fn lines(&self) -> [String; 4] {
+    fn lines(&self) -> Vec<String> {
         let yes = |is: bool| if is { "yes" } else { "no" };
         let subgroups = self
             .subgroups
@@ -222,7 +248,7 @@ impl Tested {
             SelfTest::Wrong { error, .. } => format!("FAILED: {error:.1e} from the twins"),
             SelfTest::Failed { message } => format!("FAILED: {message}"),
         };
-        [
+        let mut lines = vec![
             format!("  {} ({}{kind}; {})", self.name, self.backend, self.driver),
             format!("    f16 {}, subgroups {subgroups}", yes(self.shader_f16)),
             format!(
@@ -233,8 +259,46 @@ impl Tested {
                 self.workgroup_memory_bytes >> 10
             ),
             format!("    self-test {test}"),
-        ]
+        ];
+        match &self.choice {
+            Some(Chosen::Found(choice)) => lines.extend(choice_lines(choice)),
+            Some(Chosen::Failed { message }) => lines.push(format!("    algorithms FAILED: {message}")),
+            None => {}
+        }
+        lines
     }
+}
+
+/// The algorithm of each role, and what else was tried for it.
+fn choice_lines(choice: &Choice) -> Vec<String> {
+    if choice.tried.is_empty() {
+        let names: Vec<String> = choice
+            .names
+            .iter()
+            .map(|(role, name)| format!("{} {name}", role.name()))
+            .collect();
+        return vec![format!("    algorithms, untried: {}", names.join(", "))];
+    }
+    let mut lines = vec![format!(
+        "    algorithms, checked in {} ms and timed in {} ms; --rechoose does it anew",
+        choice.check_ms, choice.timing_ms
+    )];
+    for tried in &choice.tried {
+        let sign = if tried.chosen { '*' } else { ' ' };
+        let outcome = match (&tried.message, tried.error) {
+            (Some(message), _) => format!("FAILED: {message}"),
+            (None, Some(error)) if tried.passed => format!("right ({error:.0e})"),
+            (None, Some(error)) => format!("WRONG ({error:.0e})"),
+            (None, None) => "WRONG".to_owned(),
+        };
+        let time = tried.us.map_or("-".to_owned(), |us| format!("{us:.0} µs"));
+        lines.push(format!(
+            "    {sign} {:<10}{:<20}{time:>12}  {outcome}",
+            tried.role.name(),
+            tried.name
+        ));
+    }
+    lines
 }
 
 fn ffmpeg() -> Option<String> {
@@ -295,6 +359,8 @@ fn shown(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use gpu::engine::choose::{Role, Tried};
+
     use super::*;
 
     #[test]
@@ -311,7 +377,7 @@ mod tests {
     #[test]
     fn the_report_says_what_is_right_wrong_and_missing() {
         let simulator = SimEngine::new(Kernels::Fast);
-        let adapter = gpu::engine::Engine::adapter(&simulator);
+        let adapter = simulator.adapter();
         let answer = |error| Answer {
             error,
             took: std::time::Duration::from_millis(3),
@@ -319,10 +385,31 @@ mod tests {
         let lost = gpu::Error::DeviceLost {
             message: "reset".to_owned(),
         };
+        let tried = |name: &str, error, passed, us| Tried {
+            role: Role::Matmul,
+            name: name.to_owned(),
+            error,
+            message: None,
+            passed,
+            us,
+            chosen: passed,
+        };
+        let choice = Choice {
+            tried: vec![
+                tried("tiled", Some(1e-6), true, Some(812.4)),
+                tried("coop", Some(0.25), false, None),
+            ],
+            check_ms: 900,
+            timing_ms: 1100,
+            ..Choice::promised(adapter)
+        };
         let findings = Findings {
             version: "0.0.0",
             engines: [Ok(answer(1e-7)), Ok(answer(0.5)), Err(lost)]
-                .map(|result| Tested::new(adapter, result))
+                .map(|result| Tested {
+                    choice: Some(Chosen::Found(choice.clone())),
+                    ..Tested::new(adapter, result)
+                })
                 .into(),
             features: Features {
                 desktop: false,
@@ -342,6 +429,11 @@ mod tests {
             "apt install ffmpeg",
             "--features desktop",
             "  none\n",
+            "checked in 900 ms and timed in 1100 ms",
+            "* matmul    tiled",
+            "812 µs  right (1e-6)",
+            "  matmul    coop",
+            "-  WRONG (2e-1)",
         ];
         for word in words {
             assert!(report.contains(word), "{word} is not in\n{report}");

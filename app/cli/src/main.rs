@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 mod bench;
+mod choice;
 mod doctor;
 mod embedded;
 mod failure;

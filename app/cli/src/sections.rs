@@ -3,6 +3,8 @@
 
 use gpu::protocol::{LoadOptions, Quant};
 use pipeline::error::Fault;
+use sim::timing::impossible::Switches;
+use sim::timing::{Device, Profile, bundled};
 use toml::{Table, Value};
 
 /// `[model.NAME]`.
@@ -34,11 +36,14 @@ pub enum Precision {
 }
 
 /// `[engine.NAME]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EngineSection {
     pub kind: EngineKind,
     /// Part of the adapter's name, in any case. None: the fastest. Nothing to the simulator.
     pub adapter: Option<String>,
+    /// The GPU whose time the simulator charges to the run's clock, which is virtual then. None: it takes its own time.
+    /// Nothing to a real GPU.
+    pub stands_for: Option<Device>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +113,10 @@ impl EngineSection {
     /// Reads a section; faults are relative to it.
     pub fn read(table: &Table) -> Result<Self, Vec<Fault>> {
         const TYPES: &str = "\"wgpu\" or \"sim\"";
-        let mut keys = Keys::new(table, &["type", "adapter"]);
+        let mut keys = Keys::new(
+            table,
+            &["type", "adapter", "profile", "base", "perfect_cache", "latency_ns", "speedup"],
+        );
         let kind = match table.get("type").map(|value| (value, value.as_str())) {
             Some((_, Some("wgpu"))) => EngineKind::Wgpu,
             Some((_, Some("sim"))) => EngineKind::Sim,
@@ -125,8 +133,88 @@ impl EngineSection {
                 "part of an adapter's name, as `qwglm doctor` lists them",
             ),
         };
-        keys.give(Self { kind, adapter })
+        let stands_for = keys.device(table);
+        keys.give(Self {
+            kind,
+            adapter,
+            stands_for,
+        })
     }
+}
+
+/// The profile that is a real one with switches, and the one that it is of unless `base` names another.
+const IMPOSSIBLE: &str = "impossible";
+const BASE: &str = "rtx-4090";
+
+impl Keys {
+    /// `profile`, and what `profile = "impossible"` has besides: `base`, and its switches, which are all on.
+    fn device(&mut self, table: &Table) -> Option<Device> {
+        let name = match table.get("profile") {
+            None => None,
+            Some(Value::String(name)) => Some(name.as_str()),
+            Some(other) => self.fault("profile", format!("is {other}"), profile_names("")),
+        };
+        if name == Some(IMPOSSIBLE) {
+            return self.impossible(table);
+        }
+        for key in ["base", "perfect_cache", "latency_ns", "speedup"] {
+            if table.contains_key(key) {
+                self.fault::<()>(key, "is a key of the impossible GPU alone", "profile = \"impossible\"");
+            }
+        }
+        self.profile("profile", name?).map(Device::new)
+    }
+
+    fn impossible(&mut self, table: &Table) -> Option<Device> {
+        let base = match table.get("base") {
+            None => self.profile("base", BASE),
+            Some(Value::String(name)) => self.profile("base", name),
+            Some(other) => self.fault("base", format!("is {other}"), profile_names("")),
+        };
+        let perfect_cache = match table.get("perfect_cache") {
+            None => Switches::ON.perfect_cache,
+            Some(Value::Boolean(on)) => *on,
+            Some(other) => self.fault("perfect_cache", format!("is {other}"), "true or false"),
+        };
+        let number = |keys: &mut Self, key, usual: f64, accepted: std::ops::RangeInclusive<f64>| {
+            let found = match table.get(key) {
+                None => Some(usual),
+                Some(Value::Float(n)) => Some(*n),
+                Some(Value::Integer(n)) => Some(*n as f64),
+                Some(_) => None,
+            };
+            found.filter(|n| accepted.contains(n)).unwrap_or_else(|| {
+                let message = format!("is {}", table[key]);
+                let accepted = format!("a number from {} to {}", accepted.start(), accepted.end());
+                keys.fault_with(key, message, accepted, usual)
+            })
+        };
+        let latency_ns = number(self, "latency_ns", Switches::ON.latency_ns.unwrap_or(0.1), 0.001..=1e6);
+        let speedup = number(self, "speedup", Switches::ON.speedup, 0.001..=1e6);
+        let switches = Switches {
+            perfect_cache,
+            latency_ns: Some(latency_ns),
+            speedup,
+        };
+        base.map(|base| switches.over(&base))
+    }
+
+    fn profile(&mut self, key: &str, name: &str) -> Option<Profile> {
+        let found = bundled::find(name).cloned();
+        if found.is_none() {
+            self.fault::<()>(key, format!("there is no GPU called \"{name}\""), profile_names(name));
+        }
+        found
+    }
+}
+
+/// The names that are near, or all.
+fn profile_names(name: &str) -> String {
+    let keys = bundled::profiles().iter().map(|profile| profile.key.as_str());
+    let known: Vec<&str> = keys.chain([IMPOSSIBLE]).collect();
+    let near = bundled::nearest(name, known.iter().copied());
+    let names = if near.is_empty() { known } else { near };
+    names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
 
 /// Collects the faults of a section.
@@ -202,6 +290,39 @@ mod tests {
         assert_eq!(keys(EngineSection::read(&table(engine))), ["layers", "type", "adapter"]);
         let hybrid = EngineSection::read(&table("type = \"hybrid\"")).unwrap_err();
         assert!(hybrid[0].message.contains("not there yet"));
+    }
+
+    #[test]
+    fn the_simulator_stands_for_a_profile_or_for_an_impossible_one() {
+        let read = |text: &str| EngineSection::read(&table(&format!("type = \"sim\"\n{text}")));
+        let device = |text: &str| read(text).unwrap().stands_for;
+        assert!(device("").is_none());
+        let card = device("profile = \"rtx-4090\"").unwrap();
+        let base = bundled::find("rtx-4090").unwrap();
+        assert_eq!((&card.profile, card.perfect_cache), (base, false));
+        let all = device("profile = \"impossible\"").unwrap();
+        assert_eq!((all.profile.rates.f32, all.perfect_cache), (base.rates.f32 * 500.0, true));
+        let text = "profile = \"impossible\"\nbase = \"h100\"\nperfect_cache = false\nlatency_ns = 2\nspeedup = 3.0";
+        let some = device(text).unwrap();
+        let h100 = bundled::find("h100").unwrap();
+        assert_eq!((some.profile.rates.f32, some.perfect_cache), (h100.rates.f32 * 3.0, false));
+        assert_eq!(some.profile.memory.latency_ns, 2.0);
+        let cases = [
+            ("profile = \"rtx-9090\"", "profile"),
+            ("profile = 4090", "profile"),
+            ("profile = \"impossible\"\nbase = \"impossible\"", "base"),
+            ("profile = \"impossible\"\nspeedup = 0", "speedup"),
+            ("profile = \"impossible\"\nlatency_ns = \"none\"", "latency_ns"),
+            ("profile = \"impossible\"\nperfect_cache = 1", "perfect_cache"),
+            ("profile = \"h100\"\nspeedup = 2", "speedup"),
+            ("speedup = 2", "speedup"),
+        ];
+        for (text, key) in cases {
+            let faults = read(text).unwrap_err();
+            assert_eq!(faults.len(), 1, "{text}");
+            assert!(faults[0].key == key && !faults[0].accepted.is_empty(), "{text}");
+        }
+        assert!(read("profile = \"rtx-9090\"").unwrap_err()[0].accepted.contains("rtx-4090"));
     }
 
     #[test]

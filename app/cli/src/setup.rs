@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use async_channel::Receiver;
 use gpu::actor::{self, Timing};
-use gpu::engine::wgpu::{AdapterChoice, WgpuEngine, list_adapters};
+use gpu::engine::wgpu::{AdapterChoice, list_adapters};
 use gpu::protocol::{Ended, GpuHandle};
 use pipeline::graph::Graph;
 use pipeline::packet::Packet;
@@ -20,6 +20,7 @@ use sim::{Kernels, SimEngine};
 use stages::{Env, Model, ModelText};
 
 use crate::args::EngineType;
+use crate::choice::{self, Recall};
 use crate::graph_text::GraphText;
 use crate::models;
 use crate::progress::shown;
@@ -92,7 +93,7 @@ fn registry(env: &Arc<Env>, models: Models) -> Registry {
 /// or loaded.
 pub async fn set_up(text: &GraphText, has_trace: bool) -> Result<Ready> {
     let graph = text.check(&registry_for_checks(&text.base, Models::Found))?;
-    let clock = Clock::new();
+    let clock = clock_for(&graph);
     let trace = if has_trace { Trace::on(clock.clone()) } else { Trace::off() };
     let mut env = Env {
         base: text.base.clone(),
@@ -134,18 +135,46 @@ fn names<'a>(graph: &'a Graph, of: impl Fn(&'a pipeline::graph::StageSpec) -> Op
     graph.stages().iter().filter_map(of).collect()
 }
 
+/// Time is virtual where an engine charges time that is modelled, else real.
+fn clock_for(graph: &Graph) -> Clock {
+    let stands_for = |name: &str| {
+        let section = engine_section(graph, name);
+        section.is_some_and(|section| section.kind == EngineKind::Sim && section.stands_for.is_some())
+    };
+    match names(graph, |stage| stage.engine.as_deref()).into_iter().any(stands_for) {
+        true => Clock::new_virtual(),
+        false => Clock::new(),
+    }
+}
+
+/// A checked graph has sections that can be read.
+fn engine_section(graph: &Graph, name: &str) -> Option<EngineSection> {
+    graph.engines().get(name).and_then(|table| EngineSection::read(table).ok())
+}
+
 async fn start_engine(graph: &Graph, name: &str, timing: Timing) -> Result<GpuHandle> {
-    // A checked graph has sections that can be read.
-    let section = graph.engines().get(name).and_then(|table| EngineSection::read(table).ok());
-    let section = section.ok_or_else(|| anyhow!("engine {name} has no section"))?;
+    let section = engine_section(graph, name).ok_or_else(|| anyhow!("engine {name} has no section"))?;
     let started = match section.kind {
-        EngineKind::Sim => actor::start(name, timing, async || Ok(SimEngine::new(Kernels::Fast))).await,
+        EngineKind::Sim => {
+            let (device, clock) = (section.stands_for, timing.clock.clone());
+            let make = move || {
+                std::future::ready(Ok(match &device {
+                    Some(device) => SimEngine::charging(Kernels::Fast, device.clone(), clock.clone()),
+                    None => SimEngine::new(Kernels::Fast),
+                }))
+            };
+            actor::start(name, timing, make).await
+        }
         EngineKind::Wgpu => {
             let choice = AdapterChoice {
                 name: section.adapter,
                 ..AdapterChoice::default()
             };
-            actor::start(name, timing, move || WgpuEngine::new(choice.clone())).await
+            let make = move || {
+                let choice = choice.clone();
+                async move { Ok(choice::open(choice, Recall::Remembered).await?.0) }
+            };
+            actor::start(name, timing, make).await
         }
     };
     let engine = started.with_context(|| format!("engine {name} cannot start"))?;

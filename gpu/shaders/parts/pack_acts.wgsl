@@ -19,14 +19,14 @@ fn pack_acts(lane: u32, value: f32, squared: f32, group: u32, n: u32, order: u32
     workgroupBarrier();
     var top = 0.0;
     var squares = 0.0;
-    for (var i = 0u; i < 32u; i++) {
-        let both = pack_values[first + i];
-        top = max(top, abs(both.x));
-        squares += both.y * both.y;
-    }
-    let steps = value * (127.0 / max(top, 1e-30));
-    let high = round(steps);
     if packs {
+        for (var i = 0u; i < 32u; i++) {
+            let both = pack_values[first + i];
+            top = max(top, abs(both.x));
+            squares += both.y * both.y;
+        }
+        let steps = value * (127.0 / max(top, 1e-30));
+        let high = round(steps);
         pack_codes[lane] = vec2<i32>(i32(high), i32(round((steps - high) * 254.0)));
     }
     workgroupBarrier();

@@ -17,16 +17,17 @@ fn near_sum(lane: u32, value: vec4<f32>, teams: u32) -> vec4<f32> {
     return team_values[lane - place];
 }
 
-// Over the workgroup.
-fn all_max(lane: u32, value: vec4<f32>) -> vec4<f32> {
+// As `near_sum`.
+fn near_max(lane: u32, value: vec4<f32>, teams: u32) -> vec4<f32> {
+    let place = lane % (LANES * teams);
     workgroupBarrier();
     team_values[lane] = value;
-    for (var width = LANES * TEAMS / 2u; width > 0u; width /= 2u) {
+    for (var width = LANES * teams / 2u; width > 0u; width /= 2u) {
         workgroupBarrier();
-        if lane < width {
+        if place < width {
             team_values[lane] = max(team_values[lane], team_values[lane + width]);
         }
     }
     workgroupBarrier();
-    return team_values[0];
+    return team_values[lane - place];
 }

@@ -21,17 +21,20 @@ fn near_sum(lane: u32, value: vec4<f32>, teams: u32) -> vec4<f32> {
     return sum;
 }
 
-// Over the workgroup.
-fn all_max(lane: u32, value: vec4<f32>) -> vec4<f32> {
-    let own = subgroupMax(value);
-    workgroupBarrier();
-    if lane % LANES == 0u {
-        team_values[lane / LANES] = own;
-    }
-    workgroupBarrier();
-    var top = team_values[0];
-    for (var i = 1u; i < TEAMS; i++) {
-        top = max(top, team_values[i]);
+// As `near_sum`.
+fn near_max(lane: u32, value: vec4<f32>, teams: u32) -> vec4<f32> {
+    var top = subgroupMax(value);
+    if teams > 1u {
+        workgroupBarrier();
+        if lane % LANES == 0u {
+            team_values[lane / LANES] = top;
+        }
+        workgroupBarrier();
+        let first = lane / (LANES * teams) * teams;
+        top = team_values[first];
+        for (var i = 1u; i < teams; i++) {
+            top = max(top, team_values[first + i]);
+        }
     }
     return top;
 }

@@ -123,8 +123,8 @@ impl<E: Engine> GpuActor<E> {
             while let Ok(request) = inbox.try_recv() {
                 self.accept(request);
             }
-            // Virtual time stands while the engine works.
-            let busy = self.work.timing.clock.busy();
+            // Virtual time stands while the engine works, unless the engine's work is what it is charged for.
+            let busy = (!self.engine.charges_time()).then(|| self.work.timing.clock.busy());
             self.free_dropped();
             self.load_round().await?;
             self.shared_round().await?;

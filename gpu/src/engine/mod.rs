@@ -1,5 +1,6 @@
 //! What plays recordings: the trait that the real GPU and the simulator share, and the state that decoding keeps there.
 
+pub mod choose;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 
@@ -172,6 +173,12 @@ pub trait Engine: 'static {
 
     /// The plan of a prepared recording as text, a line a dispatch; for `-v` and tests.
     fn describe(&self, prepared: PreparedId) -> String;
+
+    /// Whether reads wait on the run's clock by themselves, for as long as the work would take on a device that is not here.
+    /// Then virtual time must not be held while they are waited for.
+    fn charges_time(&self) -> bool {
+        false
+    }
 
     /// Bytes held now: tensors and temporaries.
     fn memory_bytes(&self) -> u64;

@@ -11,14 +11,9 @@ use crate::tensor::DType;
 /// Norms and rotation of what the projections give.
 #[derive(Clone, Copy, Debug)]
 pub struct Raw {
-    pub k: Operand,      // [kv_heads, e] f32
-    pub v: Operand,      // [kv_heads, e] f32
     pub q_norm: Operand, // [e] f32
     pub k_norm: Operand, // [e] f32
-    pub turns: Operand,  // [P, f, 2] f32: cos and sin
-    pub map: Operand,    // [e / 2] u32
-    pub pos: Operand,    // [A] u32
-    pub f: usize,
+    pub step: Operand,   // as `attn_step` leaves it
     pub eps_q: f32,
     pub eps_k: f32,
 }
@@ -36,10 +31,11 @@ pub struct Cache {
     pub s: usize,
 }
 
-/// Query heads of one kv head over a split of the keys; with `raw`, q comes from its projection and the newest token is
+/// Query heads of one kv head over a split of the keys; with `raw`, all comes from the projections and the newest token is
 /// appended here.
 pub struct AttnSplit {
-    pub q: Operand, // [heads, e] f32
+    /// `[heads, e]` f32, or with `raw` `[heads + 2 kv_heads, e]`: queries, keys, values.
+    pub q: Operand,
     pub raw: Option<Raw>,
     pub cache: Cache,
     pub partial: Operand, // see `partial_bytes`
@@ -68,11 +64,9 @@ pub struct Params {
     pub s: u32,
     pub block: u32,
     pub n_splits: u32,
-    pub f: u32,
     pub scale: f32,
     pub eps_q: f32,
     pub eps_k: f32,
-    pub pad: [u32; 3],
 }
 
 impl AttnSplit {
@@ -113,35 +107,32 @@ impl Kernel for AttnSplit {
             s: self.cache.s as u32,
             block: self.cache.block as u32,
             n_splits: self.n_splits as u32,
-            f: raw.map_or(0, |raw| raw.f as u32),
             scale: self.scale,
             eps_q: raw.map_or(0.0, |raw| raw.eps_q),
             eps_k: raw.map_or(0.0, |raw| raw.eps_k),
-            pad: [0; 3],
         }
     }
 
     fn bindings(&self) -> Vec<Binding> {
-        let mut reads = vec![("q", self.q)];
-        if let Some(raw) = &self.raw {
-            reads.extend([
-                ("k", raw.k),
-                ("v", raw.v),
+        let reads = match &self.raw {
+            None => vec![("q", self.q)],
+            Some(raw) => vec![
+                ("qkv", self.q),
                 ("q_norm", raw.q_norm),
                 ("k_norm", raw.k_norm),
-                ("turns", raw.turns),
-                ("map", raw.map),
-                ("pos", raw.pos),
-            ]);
-        }
+                ("step", raw.step),
+            ],
+        };
         let mut bindings = group0(&reads, &[("partial", self.partial)]);
         let cache = &self.cache;
-        let of_cache = [
+        let mut of_cache = vec![
             ("k_cache", Access::ReadWrite, cache.k),
             ("v_cache", Access::ReadWrite, cache.v),
             ("table", Access::Read, cache.table),
-            ("state", Access::Read, cache.state),
         ];
+        if self.raw.is_none() {
+            of_cache.push(("state", Access::Read, cache.state));
+        }
         bindings.extend((0..).zip(of_cache).map(|(index, (name, access, operand))| Binding {
             group: 1,
             index,
@@ -179,7 +170,7 @@ impl Kernel for AttnSplit {
 
     fn shared_bytes(&self) -> u32 {
         let new_key = self.raw.map_or(0, |_| 4 * self.e as u32);
-        self.team.shared_bytes(self.teams) + 16 * self.e as u32 + (16 + 64) * self.lanes() + new_key
+        self.team.shared_bytes(self.teams) + 32 * self.e as u32 + (16 + 64) * self.lanes() + new_key
     }
 
     fn cost(&self, bindings: &[Binding]) -> Cost {
@@ -187,16 +178,12 @@ impl Kernel for AttnSplit {
         let row_bytes = self.cache.dtype.size_bytes(self.kv_heads * e) as usize;
         let read = Amount::growing(row_bytes, row_bytes);
         let pairs = Amount::growing(heads, heads);
-        let mut cost = Cost::whole(bindings)
+        Cost::whole(bindings)
             .class(Class::Decoding)
             .touch(bindings, "k_cache", read)
             .touch(bindings, "v_cache", read)
             .touch(bindings, "table", Amount::fixed(4))
             .touch(bindings, "partial", Amount::fixed(partial_bytes(heads, e, 1) as usize))
-            .compute(Unit::F32, pairs.times(4 * e + 10));
-        if let Some(raw) = &self.raw {
-            cost = cost.touch(bindings, "turns", Amount::fixed(8 * raw.f));
-        }
-        cost
+            .compute(Unit::F32, pairs.times(4 * e + 10))
     }
 }

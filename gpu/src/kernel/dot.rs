@@ -1,7 +1,7 @@
 //! What the kernels of integer dot products share: teams of lanes, and packed activations (`shaders/parts/pack_acts.wgsl`).
 
 use super::linear::WeightRows;
-use super::{Binding, Override, group1};
+use super::{Operand, Override};
 use crate::weights::{Format, GROUP};
 
 /// Lanes that sum together.
@@ -30,6 +30,9 @@ impl Team {
         }
     }
 }
+
+/// Workgroup memory of part `pack_near`, and of the rows that a kernel keeps for it.
+pub const NEAR_BYTES: u32 = 32 * 8 + 32 * 4;
 
 /// Workgroup memory of part `pack_acts` for so many groups at once.
 pub fn pack_bytes(packs: u32) -> u32 {
@@ -90,12 +93,10 @@ pub fn part(format: Format) -> &'static str {
     }
 }
 
-/// Group 1 of a kernel that reads rows of two weights at once.
-pub fn bindings_of_two(gate: &WeightRows, up: &WeightRows) -> Vec<Binding> {
-    let names = [("packed", "scales", gate), ("packed_up", "scales_up", up)];
-    let reads: Vec<_> = names
-        .into_iter()
-        .flat_map(|(packed, scales, rows)| [(packed, rows.packed), (scales, rows.scales.unwrap_or(rows.packed))])
-        .collect();
-    group1(&reads, &[])
+/// What a kernel that reads rows of several weights binds of them: the names of packed values and of scales, and rows.
+pub fn reads_of(weights: &[(&'static str, &'static str, &WeightRows)]) -> Vec<(&'static str, Operand)> {
+    weights
+        .iter()
+        .flat_map(|&(packed, scales, rows)| [(packed, rows.packed), (scales, rows.scales.unwrap_or(rows.packed))])
+        .collect()
 }

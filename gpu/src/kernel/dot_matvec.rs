@@ -154,7 +154,7 @@ impl Kernel for DotMatvec {
         let team = self.sharing.team.shared_bytes(self.sharing.teams);
         match self.then {
             Then::Store => team,
-            Then::Norm { .. } => team + 128 + dot::pack_bytes(1),
+            Then::Norm { .. } => team + dot::NEAR_BYTES,
         }
     }
 

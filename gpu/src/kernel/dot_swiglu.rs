@@ -5,7 +5,7 @@ use bytemuck::{Pod, Zeroable};
 use super::cost::{Amount, Class, Unit};
 use super::dot::{self, Sharing};
 use super::linear::WeightRows;
-use super::{Binding, Cost, Kernel, Operand, Override, group0};
+use super::{Binding, Cost, Kernel, Operand, Override, group0, group1};
 use crate::error::{Error, Result};
 
 /// `h = silu(f · G x) · (f · U x)`, packed, for a run of rows of both weights.
@@ -70,7 +70,8 @@ impl Kernel for DotSwiGlu {
 
     fn bindings(&self) -> Vec<Binding> {
         let mut bindings = group0(&[("acts", self.acts)], &[("acts_out", self.h)]);
-        bindings.extend(dot::bindings_of_two(&self.gate, &self.up));
+        let names = [("packed", "scales", &self.gate), ("packed_up", "scales_up", &self.up)];
+        bindings.extend(group1(&dot::reads_of(&names), &[]));
         bindings
     }
 
@@ -91,7 +92,7 @@ impl Kernel for DotSwiGlu {
     }
 
     fn shared_bytes(&self) -> u32 {
-        self.sharing.team.shared_bytes(self.sharing.teams) + 128 + dot::pack_bytes(1)
+        self.sharing.team.shared_bytes(self.sharing.teams) + dot::NEAR_BYTES
     }
 
     fn cost(&self, bindings: &[Binding]) -> Cost {

@@ -3,13 +3,16 @@
 
 pub mod add;
 pub mod attention;
+pub mod attention_coop;
 pub mod attention_direct;
 pub mod attn_combine;
 pub mod attn_decode;
 pub mod attn_split;
+pub mod attn_step;
 pub mod cost;
 pub mod dot;
 pub mod dot_matvec;
+pub mod dot_qkv;
 pub mod dot_quantize;
 pub mod dot_swiglu;
 pub mod embed;
@@ -36,6 +39,7 @@ mod reflection_tests;
 pub mod rms_norm;
 pub mod rope;
 pub mod sample;
+pub mod sample_scan;
 pub mod swiglu;
 pub mod take_last;
 
@@ -72,6 +76,18 @@ pub fn source(name: &str, parts: &[&str]) -> Option<&'static Variant> {
 
 /// Workgroups that a grid has in x before it folds into y.
 pub const FOLD: u32 = 65_535;
+
+/// A number that changes with any kernel's text: what was found out about kernels holds for these alone. FNV-1a.
+pub fn fingerprint() -> u64 {
+    let texts = SOURCES
+        .iter()
+        .flat_map(|kernel| kernel.variants)
+        .map(|variant| variant.source);
+    let bytes = texts.flat_map(str::bytes);
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
 
 /// Where an operand lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

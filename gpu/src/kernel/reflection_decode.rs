@@ -1,7 +1,7 @@
-//! Dispatches of the kernels of integer dot products and of split attention, for `reflection_tests`.
+//! Dispatches of the kernels of decoding, for `reflection_tests`.
 
 use super::reflection_tests::{operand, rows};
-use super::{Dispatch, attn_combine, attn_split, dot, dot_matvec, dot_quantize, dot_swiglu};
+use super::{Dispatch, attn_combine, attn_split, attn_step, dot, dot_matvec, dot_qkv, dot_quantize, dot_swiglu, sample_scan};
 use crate::error::Result;
 use crate::tensor::DType;
 use crate::weights::Format;
@@ -37,6 +37,33 @@ pub fn dispatches() -> Vec<Dispatch> {
             0,
         ));
     }
+    add(Dispatch::new(
+        &attn_step::AttnStep {
+            turns: a,
+            map: b,
+            pos: c,
+            state: d,
+            step: e,
+            e: 64,
+            f: 32,
+            s: 64,
+            workgroup: 64,
+        },
+        0,
+    ));
+    add(Dispatch::new(
+        &sample_scan::SampleScan {
+            logits: a,
+            sampling: b,
+            state: c,
+            seen: d,
+            runs: e,
+            v: 4,
+            n_runs: 1,
+            workgroup: 64,
+        },
+        0,
+    ));
     for subgroup in [false, true] {
         let team = dot::Team { lanes: 32, subgroup };
         let sharing = |share, turns| dot::Sharing {
@@ -84,15 +111,25 @@ pub fn dispatches() -> Vec<Dispatch> {
                 0,
             ));
         }
+        for format in [Format::Q8, Format::Q4] {
+            add(Dispatch::new(
+                &dot_qkv::DotQkv {
+                    q: rows(format),
+                    k: rows(format),
+                    v: rows(format),
+                    acts: a,
+                    eps: Some(1e-6),
+                    y: b,
+                    columns: 32,
+                    sharing: sharing(2, 1),
+                },
+                0,
+            ));
+        }
         let raw = attn_split::Raw {
-            k: b,
-            v: c,
             q_norm: d,
             k_norm: e,
-            turns: operand(6),
-            map: operand(7),
-            pos: operand(8),
-            f: 36,
+            step: operand(6),
             eps_q: 1e-6,
             eps_k: 1e-6,
         };

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use naga::{AddressSpace, StorageAccess};
 
 use super::attention::{Attention, Heads, Keys};
+use super::attention_coop::AttentionCoop;
 use super::attention_direct::AttentionDirect;
 use super::attn_decode::AttnDecode;
 use super::linear::{Linear, WeightRows};
@@ -132,6 +133,10 @@ fn dispatches() -> Vec<Dispatch> {
     for keys in [Keys::Dense { k: a, v: b }, cache(DType::F32), cache(DType::F16)] {
         let heads = heads(keys);
         add(Dispatch::new(&Attention { heads }, 0));
+        for e in [72, 128] {
+            let heads = Heads { e, ..heads };
+            add(Dispatch::new(&AttentionCoop { heads }, 0));
+        }
         add(Dispatch::new(&AttnDecode { heads, workgroup }, 0));
         for rows in [2, 4] {
             add(Dispatch::new(&AttentionDirect { heads, rows }, 0));
@@ -314,6 +319,7 @@ fn dispatches() -> Vec<Dispatch> {
         &sample::Sample {
             logits: a,
             sampling: b,
+            runs: operand(8),
             state: c,
             seen: d,
             ids: e,
@@ -321,6 +327,7 @@ fn dispatches() -> Vec<Dispatch> {
             ring: operand(7),
             v: 4,
             ring_len: 1,
+            n_runs: 1,
             workgroup,
         },
         0,

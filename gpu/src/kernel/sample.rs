@@ -5,10 +5,11 @@ use bytemuck::{Pod, Zeroable};
 use super::cost::{Amount, Class, Unit};
 use super::{Binding, Cost, Kernel, Operand, Override, group0};
 
-/// One workgroup walks the vocabulary.
+/// One workgroup puts the runs of `sample_scan` together; to draw, it walks the vocabulary.
 pub struct Sample {
     pub logits: Operand,   // [1, v] f32
     pub sampling: Operand, // words of `SamplingWords`
+    pub runs: Operand,     // [n_runs, 4] u32
     pub state: Operand,    // words of `State`
     pub seen: Operand,     // [v] u32
     pub ids: Operand,      // [1] u32
@@ -16,6 +17,7 @@ pub struct Sample {
     pub ring: Operand,     // [ring_len, 2] u32
     pub v: usize,
     pub ring_len: usize,
+    pub n_runs: usize,
     /// Lanes of the workgroup; a power of two.
     pub workgroup: u32,
 }
@@ -25,7 +27,8 @@ pub struct Sample {
 pub struct Params {
     pub v: u32,
     pub ring_len: u32,
-    pub pad: [u32; 2],
+    pub n_runs: u32,
+    pub pad: u32,
 }
 
 impl Kernel for Sample {
@@ -36,13 +39,14 @@ impl Kernel for Sample {
         Params {
             v: self.v as u32,
             ring_len: self.ring_len as u32,
-            pad: [0; 2],
+            n_runs: self.n_runs as u32,
+            pad: 0,
         }
     }
 
     fn bindings(&self) -> Vec<Binding> {
         group0(
-            &[("logits", self.logits), ("sampling", self.sampling)],
+            &[("logits", self.logits), ("sampling", self.sampling), ("runs", self.runs)],
             &[
                 ("state", self.state),
                 ("seen", self.seen),
@@ -70,11 +74,12 @@ impl Kernel for Sample {
     }
 
     fn cost(&self, bindings: &[Binding]) -> Cost {
-        // Greedy: the logits and their counts twice. Top-k and top-p walk them 32 times each, which is not counted here.
+        // Greedy: the runs, and one logit. What drawing walks is not counted here.
         Cost::whole(bindings)
             .class(Class::Sampling)
-            .compute(Unit::F32, Amount::fixed(24 * self.v))
-            .read_again(Amount::fixed(8 * self.v))
+            .touch(bindings, "logits", Amount::fixed(4))
+            .touch(bindings, "seen", Amount::fixed(4))
+            .compute(Unit::F32, Amount::fixed(10 * self.n_runs))
             .touch(bindings, "ring", Amount::fixed(8))
     }
 }

@@ -36,10 +36,7 @@ pub struct Fusions {
 pub fn find(recording: &Recording) -> Fusions {
     let mut fusions = Fusions::default();
     let readers = readers(recording);
-    let kept: BTreeSet<Buffer> = match recording.keep_taps {
-        true => recording.taps.values().map(|&tap| recording.root(tap)).collect(),
-        false => BTreeSet::new(),
-    };
+    let kept = kept(recording);
     for slice in recording.slices() {
         for linear_idx in slice.clone() {
             let Op::Linear { y, .. } = &recording.ops[linear_idx] else {
@@ -69,8 +66,16 @@ pub fn find(recording: &Recording) -> Fusions {
     fusions
 }
 
+/// Roots that tests read.
+pub(super) fn kept(recording: &Recording) -> BTreeSet<Buffer> {
+    match recording.keep_taps {
+        true => recording.taps.values().map(|&tap| recording.root(tap)).collect(),
+        false => BTreeSet::new(),
+    }
+}
+
 /// Operations that read each root; one that reads it twice is there twice.
-fn readers(recording: &Recording) -> BTreeMap<Buffer, Vec<usize>> {
+pub(super) fn readers(recording: &Recording) -> BTreeMap<Buffer, Vec<usize>> {
     let mut readers: BTreeMap<Buffer, Vec<usize>> = BTreeMap::new();
     for (idx, op) in recording.ops.iter().enumerate() {
         for buffer in reads(op) {

@@ -1,7 +1,11 @@
 //! What an adapter runs for a recording: a list of dispatches and the temporaries between them. Made by [`lower`], once
 //! a shape; played by the wgpu engine, costed by simulators, printed by `-v`. Knows shapes and limits, no device.
 
+mod decode;
+#[cfg(test)]
+mod decode_tests;
 mod fuse;
+mod halves;
 mod lower;
 mod operands;
 mod temps;
@@ -15,7 +19,7 @@ use std::ops::Range;
 
 pub use lower::{lower, lower_with};
 pub use operands::{reads, writes};
-pub use variants::{Product, Softmax, Variants};
+pub use variants::{Product, Single, Softmax, Variants, Vector};
 
 use crate::engine::Adapter;
 use crate::error::{Error, Result};

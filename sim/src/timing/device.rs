@@ -3,7 +3,6 @@
 //! touched lately.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use gpu::kernel::cost::Unit;
 use gpu::kernel::{Access, Dispatch, Memory};
@@ -17,7 +16,7 @@ const IN_FLIGHT_BYTES: f64 = 32.0;
 const WAITS: f64 = 2.0;
 
 /// A profile that is asked for times.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Device {
     pub profile: Profile,
     /// Every byte is in the cache.
@@ -112,22 +111,6 @@ impl Device {
             profile,
             perfect_cache: false,
         }
-    }
-
-    /// A whole plan with `n_cached` tokens in the KV cache before it, in seconds.
-    pub fn plan_s(&self, plan: &Plan, n_cached: usize) -> f64 {
-        let taken = self.dispatches(plan, &Operands::of(plan), n_cached);
-        taken.iter().map(Taken::total_s).sum()
-    }
-
-    /// As [`Device::plan_s`], by slice of the plan.
-    pub fn slices(&self, plan: &Plan, operands: &Operands, n_cached: usize) -> Vec<Duration> {
-        let taken = self.dispatches(plan, operands, n_cached);
-        let slice = |range: &std::ops::Range<usize>| taken[range.clone()].iter().map(Taken::total_s).sum();
-        plan.slices
-            .iter()
-            .map(|range| Duration::from_secs_f64(slice(range)))
-            .collect()
     }
 
     /// Every dispatch of a plan that was played before.

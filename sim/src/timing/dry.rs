@@ -3,6 +3,8 @@
 //! milliseconds and with no weights.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::Duration;
 
 use gpu::engine::{Adapter, Engine, PreparedId, ReadFuture};
 use gpu::model::qwen3_vl::config::Config;
@@ -177,6 +179,14 @@ impl Costed {
 
     pub fn total_s(&self, device: &Device, n_cached: usize) -> f64 {
         self.taken(device, n_cached).iter().map(Taken::total_s).sum()
+    }
+
+    /// The same, by slice of the plan.
+    pub fn slices(&self, device: &Device, n_cached: usize) -> Vec<Duration> {
+        let taken = self.taken(device, n_cached);
+        let slice = |range: &Range<usize>| taken[range.clone()].iter().map(Taken::total_s).sum();
+        let slices = self.plan.slices.iter();
+        slices.map(|range| Duration::from_secs_f64(slice(range))).collect()
     }
 }
 

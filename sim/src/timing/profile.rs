@@ -265,7 +265,7 @@ fn usual_share(class: Class) -> Share {
         Class::Lanes | Class::Unstated => (0.8, 0.5),
         Class::Rows => (0.6, 0.3),
         Class::Matvec => (0.9, 0.5),
-        Class::Matmul => (0.7, 0.45),
+        Class::Matmul => (0.7, 0.32),
         Class::Decoding => (0.6, 0.4),
         Class::Attention => (0.6, 0.35),
         Class::Sampling => (0.5, 0.2),

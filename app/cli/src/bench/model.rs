@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use async_channel::Receiver;
 use gpu::actor::{self, Timing};
-use gpu::engine::wgpu::{AdapterChoice, WgpuEngine};
+use gpu::engine::wgpu::AdapterChoice;
 use gpu::model::qwen3_vl::runner::{MAX_CHUNK, buckets};
 use gpu::protocol::{
     EncodeRequest, FeatureHandle, GenerateEvent, GenerateRequest, GenerateStats, GpuHandle, LoadOptions, ModelInfo,
@@ -24,6 +24,7 @@ use super::median;
 use super::model_report::{Cancel, Decode, Image, Measured, Prefill};
 use super::observed::{Observed, Seen};
 use super::shape::Shape;
+use crate::choice::{self, Recall};
 
 /// Words around a picture.
 const WORDS: usize = 16;
@@ -58,7 +59,7 @@ async fn start(args: &BenchModelArgs, seen: &Seen) -> gpu::Result<GpuHandle> {
         Engine::Wgpu => {
             let make = move || {
                 let (choice, seen) = (choice.clone(), seen.clone());
-                async move { Ok(Observed::new(WgpuEngine::new(choice).await?, seen)) }
+                async move { Ok(Observed::new(choice::open(choice, Recall::Remembered).await?.0, seen)) }
             };
             actor::start("bench", timing, make).await
         }

@@ -164,12 +164,23 @@ pub fn svg(report: &Report) -> String {
         memory_bar(&mut svg, middle, gpu);
         speed.dots(&mut svg, middle, &rates_of(gpu));
         wait.dots(&mut svg, middle, &waits_of(gpu));
+        let too_large = gpu.pictures.iter().filter(|row| row.first_token_s().is_none());
+        let sizes: Vec<String> = too_large.map(|row| format!("{}×{}", row.width, row.height)).collect();
+        if !sizes.is_empty() {
+            let _ = writeln!(
+                svg,
+                "<text class=\"small bad end\" x=\"{}\" y=\"{:.1}\">{} is too large for a binding</text>",
+                WIDTH - 24.0,
+                middle + 18.0,
+                sizes.join(", ")
+            );
+        }
     }
     legends(
         &mut svg,
         bottom,
         planned.first().copied(),
-        [speed.left - 40.0, wait.left - 40.0],
+        [speed.left + 5.0, wait.left + 5.0],
     );
     svg.push_str("</svg>\n");
     svg
@@ -234,10 +245,10 @@ fn memory_bar(svg: &mut String, middle: f64, gpu: &Prediction) {
         false => ("small bad", " — does not fit"),
     };
     let needs = memory.total_bytes as f64 / GIB;
-    let has = memory.available_bytes as f64 / GIB;
+    let has = short(memory.available_bytes as f64 / GIB);
     let _ = writeln!(
         svg,
-        "<text class=\"{class}\" x=\"24\" y=\"{:.1}\">{needs:.1} of {has:.0} GiB{word}</text>",
+        "<text class=\"{class}\" x=\"24\" y=\"{:.1}\">{needs:.1} of {has} GiB{word}</text>",
         middle + 14.0
     );
 }
@@ -249,18 +260,17 @@ fn legends(svg: &mut String, bottom: f64, shown: Option<&Prediction>, [speed, wa
     let memory = classes(&gpu.memory).map(|(colour, name, _)| (colour, name.to_owned()));
     let contexts = gpu.decode.iter().map(|row| match row.context {
         0 => "at the start".to_owned(),
-        n => format!("behind {} tokens", count(n)),
+        n => format!("behind {}", count(n)),
     });
     let text = gpu.prefill.first().map(|row| format!("{} tokens of text", row.n_tokens));
     let pictures = gpu.pictures.iter().map(|row| format!("{}×{}", row.width, row.height));
     let waits: Vec<String> = text.into_iter().chain(pictures).collect();
     let dots = |names: Vec<String>| DOTS.into_iter().zip(names).collect::<Vec<_>>();
-    for (x, entries, columns) in [
-        (BAR.0 - 4.0, memory.to_vec(), 3),
-        (speed, dots(contexts.collect()), 3),
-        (wait, dots(waits), 2),
+    for (x, entries, columns, step) in [
+        (BAR.0 + 5.0, memory.to_vec(), 3, 88.0),
+        (speed, dots(contexts.collect()), 3, 98.0),
+        (wait, dots(waits), 2, 130.0),
     ] {
-        let step = if columns == 3 { 104.0 } else { 130.0 };
         for (i, (colour, name)) in entries.iter().enumerate() {
             let (cx, y) = (x + step * (i % columns) as f64, bottom + 26.0 + 20.0 * (i / columns) as f64);
             let _ = writeln!(

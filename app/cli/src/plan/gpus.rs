@@ -7,6 +7,7 @@ use gpu::engine::wgpu::list_adapters;
 use sim::timing::Profile;
 use sim::timing::bundled::{self, nearest};
 
+use crate::bench::calibrate;
 use crate::failure::usage;
 
 /// The profiles that `--gpu` names.
@@ -31,6 +32,9 @@ async fn here() -> Result<Profile> {
     let adapter = adapters
         .first()
         .context("there is no GPU adapter here; name one with --gpu")?;
+    if let Some(profile) = calibrate::remembered(adapter) {
+        return Ok(profile);
+    }
     let (profile, by_name) = bundled::of_adapter(adapter);
     if !by_name {
         eprintln!(

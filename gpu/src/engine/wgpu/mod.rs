@@ -2,6 +2,7 @@
 //! prepared; playing encodes one compute pass and submits it.
 
 mod adapter;
+mod calibrate;
 mod fault;
 mod pipelines;
 mod prepared;
@@ -11,11 +12,13 @@ mod timed;
 use std::collections::BTreeMap;
 
 pub use adapter::{AdapterChoice, list_adapters};
+pub use calibrate::Measured;
 use fault::Faults;
 use pipelines::Pipelines;
 use prepared::{Lender, Prepared};
 use reader::Reader;
 
+use super::choose::Tunable;
 use super::{Adapter, Engine, PreparedId, ReadFuture, TimesFuture};
 use crate::error::{Error, Result};
 use crate::kernel::padded_bytes;
@@ -134,6 +137,16 @@ impl WgpuEngine {
             what,
             message: format!("there is no prepared recording {}", id.0),
         })
+    }
+}
+
+impl Tunable for WgpuEngine {
+    fn variants(&self) -> &Variants {
+        &self.variants
+    }
+
+    fn set_variants(&mut self, variants: Variants) {
+        Self::set_variants(self, variants);
     }
 }
 

@@ -71,7 +71,7 @@ fn stamped(device: &::wgpu::Device, queue: &::wgpu::Queue, steps: &[Step]) -> ::
 /// From the stamps before and behind.
 ///
 /// Errors: `Engine` for a clock that ran backwards, as some drivers' do.
-fn time_of(pair: &[u8; 16], ns_a_tick: f64) -> Result<Duration, Error> {
+pub fn time_of(pair: &[u8; 16], ns_a_tick: f64) -> Result<Duration, Error> {
     let (words, _) = pair.as_chunks::<8>();
     let [begin, end] = [words[0], words[1]].map(u64::from_le_bytes);
     let ticks = end.checked_sub(begin).ok_or_else(|| Error::Engine {

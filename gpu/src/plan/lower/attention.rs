@@ -3,6 +3,7 @@
 use super::Lowering;
 use crate::error::{Error, Result};
 use crate::kernel::attention::{Attention, Heads, Keys};
+use crate::kernel::attention_coop::AttentionCoop;
 use crate::kernel::attention_direct::{self, AttentionDirect};
 use crate::kernel::attn_decode::AttnDecode;
 use crate::kernel::kv_append::KvAppend;
@@ -21,7 +22,7 @@ impl Lowering<'_> {
             k: self.operand(k),
             v: self.operand(v),
         };
-        self.attend(Heads {
+        let heads = Heads {
             q: self.operand(q),
             keys,
             y: self.operand(y),
@@ -31,7 +32,8 @@ impl Lowering<'_> {
             kv_heads,
             e,
             scale,
-        })
+        };
+        self.attend(heads, self.is_half(y))
     }
 
     pub(super) fn cached_attention(&mut self, q: Buffer, cache: &KvLayer, state: Buffer, scale: f32, y: Buffer) -> Result<()> {
@@ -49,7 +51,7 @@ impl Lowering<'_> {
             dtype: cache.dtype,
             block: cache.block,
         };
-        self.attend(Heads {
+        let heads = Heads {
             q: self.operand(q),
             keys,
             y: self.operand(y),
@@ -59,11 +61,13 @@ impl Lowering<'_> {
             kv_heads,
             e,
             scale,
-        })
+        };
+        self.attend(heads, self.is_half(y))
     }
 
-    pub(super) fn attend(&mut self, heads: Heads) -> Result<()> {
-        let expected = DType::F32.size_bytes(heads.t * heads.heads * heads.e);
+    pub(super) fn attend(&mut self, heads: Heads, half: bool) -> Result<()> {
+        let n = heads.t * heads.heads * heads.e;
+        let expected = if half { 2 * n as u64 } else { DType::F32.size_bytes(n) };
         if heads.y.size_bytes != expected {
             return Err(Error::Shape {
                 op: "attention",
@@ -74,6 +78,9 @@ impl Lowering<'_> {
         }
         if heads.t * heads.heads * heads.e == 0 {
             return Ok(());
+        }
+        if half {
+            return self.push(AttentionCoop { heads });
         }
         if heads.t == 1 {
             let workgroup = self.tuning.decode.max((heads.e as u32 / 4).next_power_of_two());

@@ -1,18 +1,22 @@
 //! Recording → plan: shapes are checked, operations are fused, and each becomes one or more dispatches.
 
 mod attention;
+mod decode;
 mod rows;
 mod weights;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Plan, Variants, fuse, temps};
+use super::halves::{self, Halves};
+use super::{Plan, Variants, decode::Decoding, fuse, temps};
 use crate::engine::Adapter;
 use crate::error::{Error, Result};
 use crate::kernel::add::Add;
 use crate::kernel::gelu::Gelu;
+use crate::kernel::halve::Halve;
 use crate::kernel::rope::Rope;
 use crate::kernel::sample::Sample;
+use crate::kernel::sample_scan::{SampleScan, runs_bytes};
 use crate::kernel::swiglu::SwiGlu;
 use crate::kernel::{Dispatch, Kernel, Memory, Operand};
 use crate::recording::{Buffer, GeluForm, Op, Place, Recording};
@@ -29,10 +33,18 @@ pub fn lower(recording: &Recording, adapter: &Adapter) -> Result<Plan> {
 /// Errors: `Shape` for operands that do not fit together; `AdapterTooSmall`.
 pub fn lower_with(recording: &Recording, adapter: &Adapter, variants: &Variants) -> Result<Plan> {
     let fusions = fuse::find(recording);
+    let halves = halves::find(recording, variants, &fusions);
     let mut lowering = Lowering {
         recording,
         tuning: Tuning::of(adapter),
         variants: variants.clone(),
+        tile_memory: adapter.workgroup_memory_bytes,
+        halves,
+        halved: BTreeMap::new(),
+        decoding: super::decode::find(recording, variants, &fusions),
+        acts: BTreeMap::new(),
+        steps: Vec::new(),
+        max_invocations: adapter.max_invocations,
         dispatches: Vec::new(),
         scratch: Vec::new(),
         op_idx: 0,
@@ -43,8 +55,9 @@ pub fn lower_with(recording: &Recording, adapter: &Adapter, variants: &Variants)
         for op_idx in slice {
             lowering.op_idx = op_idx;
             match fusions.by_tail_idx.get(&op_idx) {
-                Some(fused) => lowering.linear(&recording.ops[fused.linear_idx], fused.y, Some(fused.tail))?,
-                None if fusions.moved.contains(&op_idx) => {}
+                Some(fused) => lowering.linear(fused.linear_idx, fused.y, Some(fused.tail))?,
+                None if fusions.moved.contains(&op_idx) || lowering.halves.moved.contains(&op_idx) => {}
+                None if lowering.decoding.moved.contains(&op_idx) => {}
                 None => lowering.op(&recording.ops[op_idx])?,
             }
         }
@@ -69,6 +82,10 @@ pub fn lower_with(recording: &Recording, adapter: &Adapter, variants: &Variants)
     plan.check(adapter)?;
     Ok(plan)
 }
+
+/// Runs of the vocabulary that `sample_scan` walks at once, and ids of the shortest.
+const MAX_RUNS: usize = 128;
+const MIN_RUN: usize = 1024;
 
 /// Sizes of workgroups and tiles.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +129,17 @@ struct Lowering<'a> {
     recording: &'a Recording,
     tuning: Tuning,
     variants: Variants,
+    /// Bytes of workgroup memory that tiles may take.
+    tile_memory: u32,
+    halves: Halves,
+    /// Copies in f16 of temporaries of f32, by their roots.
+    halved: BTreeMap<Buffer, Operand>,
+    decoding: Decoding,
+    /// Packed activations by the root of what they are.
+    acts: BTreeMap<Buffer, Operand>,
+    /// What `attn_step` made, and of what.
+    steps: Vec<([Operand; 4], Operand)>,
+    max_invocations: u32,
     dispatches: Vec<Dispatch>,
     /// Bytes of the plan's own temporaries.
     scratch: Vec<u64>,
@@ -121,12 +149,20 @@ struct Lowering<'a> {
 impl Lowering<'_> {
     fn op(&mut self, op: &Op) -> Result<()> {
         match op {
-            Op::Linear { y, .. } => self.linear(op, *y, None),
+            Op::Linear { y, .. } => self.linear(self.op_idx, *y, None),
             Op::Add { a, b, y } => self.add(*a, *b, *y),
             Op::RmsNorm { x, weight, eps, y } => self.rms_norm(*x, *weight, *eps, *y),
             Op::LayerNorm { x, weight, bias, eps, y } => self.layer_norm(*x, *weight, *bias, *eps, *y),
             Op::Gelu { x, form, y } => self.gelu(*x, *form, *y),
-            Op::SwiGlu { gate, up, y } => self.swiglu(*gate, *up, *y),
+            Op::SwiGlu { gate, up, y } => {
+                if let Some(&pair) = self.halves.pairs.get(&self.op_idx) {
+                    return self.pair(pair, *y);
+                }
+                match self.decoding.gated.get(&self.op_idx) {
+                    Some(&pair) => self.dot_swiglu(pair, *y),
+                    None => self.swiglu(*gate, *up, *y),
+                }
+            }
             Op::Rope { x, table, map, pos, y } => self.rope([*x, *table, *map, *pos], *y),
             Op::Attention { q, k, v, scale, y } => self.attention(*q, *k, *v, *scale, *y),
             Op::CachedAttention {
@@ -135,7 +171,10 @@ impl Lowering<'_> {
                 state,
                 scale,
                 y,
-            } => self.cached_attention(*q, cache, *state, *scale, *y),
+            } => match self.decoding.attention.get(&self.op_idx) {
+                Some(&raw) => self.split_attention(*q, cache, *state, *scale, *y, raw),
+                None => self.cached_attention(*q, cache, *state, *scale, *y),
+            },
             Op::KvAppend { k, v, cache, state } => self.kv_append(*k, *v, cache, *state),
             Op::Embed { table, ids, y } => self.embed(table, *ids, *y),
             Op::Overlay { x, rows, mask, y } => self.overlay([*x, *rows, *mask], *y),
@@ -186,8 +225,39 @@ impl Lowering<'_> {
                 Place::Bound(tensor) => Memory::Tensor(tensor),
                 Place::Temp | Place::View(_) => Memory::Temp(root.0),
             },
-            size_bytes: info.dtype.size_bytes(info.shape.n()),
+            size_bytes: match self.halves.buffers.contains(&root) {
+                true => 2 * info.shape.n() as u64,
+                false => info.dtype.size_bytes(info.shape.n()),
+            },
         }
+    }
+
+    /// Whether kernels find f16 in a buffer that the recording has in f32.
+    fn is_half(&self, buffer: Buffer) -> bool {
+        self.halves.buffers.contains(&self.recording.root(buffer))
+    }
+
+    /// The buffer in f16: as it is, or a copy, made once if nothing changes the buffer.
+    fn halved(&mut self, buffer: Buffer) -> Result<Operand> {
+        let root = self.recording.root(buffer);
+        if self.is_half(buffer) {
+            return Ok(self.operand(buffer));
+        }
+        if let Some(&copy) = self.halved.get(&root) {
+            return Ok(copy);
+        }
+        let n = self.n(buffer);
+        let copy = self.scratch(2 * n as u64);
+        self.push(Halve {
+            x: self.operand(buffer),
+            y: copy,
+            n,
+            workgroup: self.tuning.lanes,
+        })?;
+        if matches!(self.recording.info(root).place, Place::Temp) {
+            self.halved.insert(root, copy);
+        }
+        Ok(copy)
     }
 
     fn n(&self, buffer: Buffer) -> usize {
@@ -296,9 +366,22 @@ impl Lowering<'_> {
                 "[ring_len, 2] of at least one, and some logits",
             ));
         }
+        let n_runs = v.div_ceil(MIN_RUN).min(MAX_RUNS);
+        let runs = self.scratch(runs_bytes(n_runs));
+        self.push(SampleScan {
+            logits: self.operand(sample.logits),
+            sampling: self.operand(sample.sampling),
+            state: self.operand(sample.state),
+            seen: self.operand(sample.seen),
+            runs,
+            v,
+            n_runs,
+            workgroup: self.tuning.sample,
+        })?;
         self.push(Sample {
             logits: self.operand(sample.logits),
             sampling: self.operand(sample.sampling),
+            runs,
             state: self.operand(sample.state),
             seen: self.operand(sample.seen),
             ids: self.operand(sample.ids),
@@ -306,6 +389,7 @@ impl Lowering<'_> {
             ring: self.operand(sample.ring),
             v,
             ring_len,
+            n_runs,
             workgroup: self.tuning.sample,
         })
     }

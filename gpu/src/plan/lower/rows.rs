@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::kernel::gather_mix::GatherMix;
 use crate::kernel::layer_norm::LayerNorm;
 use crate::kernel::masked_add::MaskedAdd;
+use crate::kernel::norm_four::NormFour;
 use crate::kernel::overlay::Overlay;
 use crate::kernel::patchify::Patchify;
 use crate::kernel::rms_norm::RmsNorm;
@@ -18,6 +19,19 @@ impl Lowering<'_> {
         self.expect("rms_norm", "y", y, &[n_rows, d])?;
         if n_rows * d == 0 {
             return Ok(());
+        }
+        if self.is_half(y) {
+            return self.push(NormFour {
+                x: self.operand(x),
+                weight: self.operand(weight),
+                bias: None,
+                y: self.operand(y),
+                half: true,
+                n_rows,
+                d,
+                eps,
+                workgroup: self.tuning.lanes,
+            });
         }
         self.push(RmsNorm {
             x: self.operand(x),
@@ -37,6 +51,19 @@ impl Lowering<'_> {
         self.expect("layer_norm", "y", y, &[n_rows, d])?;
         if n_rows * d == 0 {
             return Ok(());
+        }
+        if self.is_half(y) {
+            return self.push(NormFour {
+                x: self.operand(x),
+                weight: self.operand(weight),
+                bias: Some(self.operand(bias)),
+                y: self.operand(y),
+                half: true,
+                n_rows,
+                d,
+                eps,
+                workgroup: self.tuning.lanes,
+            });
         }
         self.push(LayerNorm {
             x: self.operand(x),

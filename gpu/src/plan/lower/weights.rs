@@ -5,15 +5,20 @@ use crate::error::{Error, Result};
 use crate::kernel::embed::Embed;
 use crate::kernel::linear::{Linear, WeightRows};
 use crate::kernel::matmul::Matmul;
+use crate::kernel::matmul_coop::{MatmulCoop, Tile};
 use crate::kernel::matmul_direct::MatmulDirect;
 use crate::kernel::matvec::{MAX_T, Matvec};
 use crate::kernel::quantize::Quantize;
 use crate::kernel::{Memory, Operand};
 use crate::plan::Product;
 use crate::plan::fuse::Tail;
+use crate::plan::halves;
 use crate::recording::{Buffer, Op, RawDType};
 use crate::tensor::TensorId;
 use crate::weights::{Format, Weight, WeightPart, k_padded};
+
+/// Workgroups that a big adapter runs at once.
+const MANY_TILES: usize = 96;
 
 impl Lowering<'_> {
     /// Rows of a weight's part, as kernels read them.
@@ -42,7 +47,11 @@ impl Lowering<'_> {
     }
 
     /// A linear layer into `y`, with what was fused to it; one dispatch a part of the weight.
-    pub(super) fn linear(&mut self, op: &Op, y: Buffer, tail: Option<Tail>) -> Result<()> {
+    pub(super) fn linear(&mut self, linear_idx: usize, y: Buffer, tail: Option<Tail>) -> Result<()> {
+        let op = &self.recording.ops[linear_idx];
+        if self.decoding.linears.contains(&linear_idx) {
+            return self.dot_linear(op, y, tail);
+        }
         let Op::Linear { x, weight, bias, .. } = op else {
             return Ok(());
         };
@@ -61,13 +70,19 @@ impl Lowering<'_> {
         if let Some(addend) = addend {
             self.expect("add", "addend", addend, &[t, n])?;
         }
+        let coop = halves::is_coop(weight, t, &self.variants);
+        let half = self.is_half(y);
+        let x = match coop {
+            true => self.halved(*x)?,
+            false => self.operand(*x),
+        };
         for part in &weight.parts {
             if t * part.n_rows == 0 {
                 continue;
             }
             let linear = Linear {
                 weight: self.rows(weight, part)?,
-                x: self.operand(*x),
+                x,
                 bias: bias.map(|bias| self.operand(bias)),
                 addend: addend.map(|addend| self.operand(addend)),
                 gelu: match tail {
@@ -79,7 +94,15 @@ impl Lowering<'_> {
                 n,
                 k,
             };
-            if t <= MAX_T {
+            if coop {
+                let tile = self.tile(t, part.n_rows);
+                self.push(MatmulCoop {
+                    linear,
+                    up: None,
+                    half,
+                    tile,
+                })?;
+            } else if t <= MAX_T {
                 let workgroup = self.tuning.row;
                 self.push(Matvec { linear, workgroup })?;
             } else if self.variants.matmul == Product::Direct {
@@ -91,6 +114,49 @@ impl Lowering<'_> {
             }
         }
         Ok(())
+    }
+
+    /// `silu(x Gᵀ) · (x Uᵀ)` into `y`, for the operations of G and U.
+    pub(super) fn pair(&mut self, [gate_idx, up_idx]: [usize; 2], y: Buffer) -> Result<()> {
+        let ops = &self.recording.ops;
+        let (Op::Linear { x, weight, .. }, Op::Linear { weight: up, .. }) = (&ops[gate_idx], &ops[up_idx]) else {
+            return Ok(());
+        };
+        let (t, n, k) = (self.recording.shape(*x).rows(), weight.n, weight.k);
+        self.expect("swiglu", "x", *x, &[t, k])?;
+        self.expect("swiglu", "y", y, &[t, n])?;
+        let half = self.is_half(y);
+        let x = self.halved(*x)?;
+        for (part, up_part) in weight.parts.iter().zip(&up.parts) {
+            if part.n_rows == 0 {
+                continue;
+            }
+            let linear = Linear {
+                weight: self.rows(weight, part)?,
+                x,
+                bias: None,
+                addend: None,
+                gelu: None,
+                y: self.operand(y),
+                t,
+                n,
+                k,
+            };
+            let tile = self.tile(t, 2 * part.n_rows);
+            let up = Some(self.rows(up, up_part)?);
+            self.push(MatmulCoop { linear, up, half, tile })?;
+        }
+        Ok(())
+    }
+
+    /// The tile that keeps the adapter busy: the wide one if it fits and there are enough of it.
+    fn tile(&self, t: usize, n_rows: usize) -> Tile {
+        let side = Tile::Wide.side() as usize;
+        let enough = t.div_ceil(side) * n_rows.div_ceil(side) >= MANY_TILES;
+        match enough && Tile::Wide.shared_bytes() <= self.tile_memory {
+            true => Tile::Wide,
+            false => Tile::Small,
+        }
     }
 
     /// The first part writes zeros for ids of other parts, which write theirs after it.

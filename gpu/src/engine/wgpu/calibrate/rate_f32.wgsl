@@ -1,0 +1,29 @@
+// Multiplies with adds in f32: 64 × 8 × 4 of them a lane.
+@group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let x = y[0] + f32(id.x & 7u);
+    var a = x;
+    var b = x + 1.0;
+    var c = x + 2.0;
+    var d = x + 3.0;
+    var e = x + 4.0;
+    var f = x + 5.0;
+    var g = x + 6.0;
+    var h = x + 7.0;
+    for (var i = 0u; i < 64u; i++) {
+        a = fma(a, x, b);
+        b = fma(b, x, c);
+        c = fma(c, x, d);
+        d = fma(d, x, e);
+        e = fma(e, x, f);
+        f = fma(f, x, g);
+        g = fma(g, x, h);
+        h = fma(h, x, a);
+    }
+    let sum = (a + b) + (c + d) + (e + f) + (g + h);
+    if sum.x == 123.456 {
+        y[1] = sum;
+    }
+}
