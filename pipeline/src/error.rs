@@ -93,12 +93,19 @@ pub enum StageError {
     /// Nobody reads the stage's output any more: a good end, not a failure.
     Closed,
     Failed(Cause),
+    /// A failure that a restart cannot mend: it ends the run, whatever the stage's `restart` says.
+    Fatal(Cause),
 }
 
 impl StageError {
     /// A failure that has only words.
     pub fn new(message: impl Into<String>) -> Self {
         Self::Failed(message.into().into())
+    }
+
+    /// A failure that a restart cannot mend.
+    pub fn fatal(error: impl Into<Cause>) -> Self {
+        Self::Fatal(error.into())
     }
 }
 
@@ -117,7 +124,7 @@ impl fmt::Display for StageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => Closed.fmt(f),
-            Self::Failed(cause) => f.write_str(&chain(cause.as_ref())),
+            Self::Failed(cause) | Self::Fatal(cause) => f.write_str(&chain(cause.as_ref())),
         }
     }
 }

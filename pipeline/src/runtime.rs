@@ -264,8 +264,9 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
             .unwrap_or_default();
         let meter = Arc::new(StageMeter::default());
         meters.stages.push((spec.name.clone(), spec.type_name.clone(), meter.clone()));
+        let is_source = inputs.iter().all(|link| link.feedback);
         all_parts.push(Arc::new(ContextParts {
-            is_source: inputs.iter().all(|link| link.feedback),
+            is_source,
             ports: signature.inputs.into_iter().map(|port| port.name).collect(),
             inputs: Links::new(inputs, readable, stop.clone()),
             outputs,
@@ -279,6 +280,8 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
             trace: options.trace.track(&spec.name),
             meter,
             life: Life::new(Keep {
+                restarts: spec.restart.policy != RestartWhen::Never,
+                is_source,
                 retry: spec.restart.retry,
                 watch: spec.deadline.is_some(),
             }),
@@ -298,10 +301,12 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
 fn cause_of(error: StageError) -> Cause {
     match error {
         StageError::Closed => Box::new(crate::error::Closed),
-        StageError::Failed(cause) => cause,
+        StageError::Failed(cause) | StageError::Fatal(cause) => cause,
     }
 }
 
+#[cfg(test)]
+mod kept_tests;
 #[cfg(test)]
 mod restart_tests;
 #[cfg(test)]
