@@ -1,0 +1,3 @@
+//! Text to speech: `normalize` reads a text as a person would.
+
+pub mod normalize;
