@@ -29,6 +29,22 @@ pub enum Error {
     Deadline { stages: Vec<String>, deadline: Duration },
     #[error("no async runtime: start the run inside tokio")]
     NoRuntime,
+    #[error("this is no recording of a run: {message}")]
+    NotARecording { message: String },
+    #[error("the recording is of version {found}; this program reads version {supported}")]
+    RecordingVersion { found: u16, supported: u16 },
+    /// All before that byte is whole.
+    #[error("recording ends early at byte {at_byte}")]
+    RecordingCut { at_byte: u64 },
+    #[error("the recording is damaged at byte {at_byte}: {message}")]
+    RecordingDamaged { at_byte: u64, message: String },
+    #[error("the recording cannot be written")]
+    RecordingWrite { source: std::io::Error },
+    /// Bytes that hold something else than they should.
+    #[error("bytes that hold {what}")]
+    Malformed { what: &'static str },
+    #[error("{kind} cannot be written as bytes: a part of it is a handle")]
+    NotBytes { kind: &'static str },
 }
 
 /// One thing that is wrong in a configuration.

@@ -1,6 +1,7 @@
 //! What a stage sees of the run: inputs, output, clock, turn, events, trace.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,7 @@ use crate::error::Closed;
 use crate::events::Reporter;
 use crate::link::{Sender, Sent};
 use crate::packet::{Body, Packet, PacketKind};
+use crate::record::SourceTape;
 use crate::runtime::StageReport;
 use crate::signal::yield_now;
 use crate::time::{Clock, Timestamp};
@@ -42,6 +44,14 @@ impl Packet {
 pub(crate) struct OutputLink {
     pub sender: Sender,
     pub kinds: Vec<PacketKind>,
+    /// In a replay: the packets that its reader took in the recorded run, and the only ones that go.
+    pub carried: Option<Arc<BTreeSet<u64>>>,
+}
+
+impl OutputLink {
+    fn carries(&self, kind: PacketKind, seq: u64) -> bool {
+        self.kinds.contains(&kind) && self.carried.as_ref().is_none_or(|carried| carried.contains(&seq))
+    }
 }
 
 /// What a context is made of.
@@ -57,6 +67,8 @@ pub(crate) struct ContextParts {
     pub trace: TraceHandle,
     pub meter: Arc<StageMeter>,
     pub life: Life,
+    /// Of a source that is recorded.
+    pub tape: Option<SourceTape>,
 }
 
 impl ContextParts {
@@ -328,6 +340,9 @@ impl Context {
             .meter
             .sent
             .fetch_add(u64::from(!sending.is_again), Ordering::Relaxed);
+        if let Some(tape) = self.parts.tape.as_ref().filter(|_| !sending.is_again) {
+            tape.sent(self.now(), &packet).await;
+        }
         if self.probe.is_some() {
             self.tell(Moment::Sends(&packet)).await;
         }
@@ -360,7 +375,7 @@ impl Context {
         let kind = packet.body.kind();
         let life = &self.parts.life;
         let outputs = self.parts.outputs.iter().enumerate();
-        let readers = outputs.filter(|(index, output)| output.kinds.contains(&kind) && !life.is_through(sending, *index));
+        let readers = outputs.filter(|(index, output)| output.carries(kind, packet.seq) && !life.is_through(sending, *index));
         let sends: Vec<_> = readers
             .map(|(index, output)| {
                 let packet = packet.clone();

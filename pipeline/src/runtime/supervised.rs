@@ -96,6 +96,9 @@ impl Supervised {
         let mut n_restarts = 0;
         loop {
             let end = self.end().await;
+            if let Some(tape) = &self.parts.0.tape {
+                tape.ended(self.parts.0.clock.now(), end.failure());
+            }
             let (end, after) = match end {
                 End::Closed => return Ok(()),
                 End::Good if self.policy.policy != RestartWhen::Always || self.parts.0.is_over() => return Ok(()),
