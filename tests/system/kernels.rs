@@ -13,6 +13,7 @@ use tests::twin::{Build, Numbers, compare, gpu_engines};
 
 mod attention;
 mod sample;
+mod speech;
 
 const FORMATS: [Format; 4] = [Format::F32, Format::F16, Format::Q8, Format::Q4];
 

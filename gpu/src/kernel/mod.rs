@@ -1,16 +1,22 @@
 //! The host side of the kernels: for each shader a struct of the same name that says what it binds and how it is
 //! launched. What they are made into is [`Dispatch`], which engines play and plans print. No adapter is known here.
 
+pub mod activate;
 pub mod add;
+pub mod add_scaled;
 pub mod attention;
 pub mod attention_direct;
 pub mod attn_decode;
+pub mod conv_down;
+pub mod depthwise_conv;
 pub mod embed;
 pub mod gather_mix;
 pub mod gelu;
+pub mod glu;
 pub mod kv_append;
 pub mod layer_norm;
 pub mod linear;
+pub mod lstm_cell;
 pub mod masked_add;
 pub mod matmul;
 pub mod matmul_direct;
@@ -20,11 +26,15 @@ pub mod patchify;
 pub mod quantize;
 #[cfg(test)]
 mod reflection_tests;
+pub mod rel_attention;
 pub mod rms_norm;
 pub mod rope;
 pub mod sample;
+pub mod swap_relu;
 pub mod swiglu;
 pub mod take_last;
+pub mod tdt_hidden;
+pub mod tdt_step;
 
 use bytemuck::Pod;
 

@@ -2,6 +2,7 @@
 
 mod attention;
 mod rows;
+mod speech;
 mod weights;
 
 use std::collections::BTreeSet;
@@ -146,6 +147,7 @@ impl Lowering<'_> {
                 packed,
                 scales,
             } => self.quantize(*src, *src_dtype, [*n_rows, *k], *format, *packed, *scales),
+            Op::Speech(op) => self.speech(op),
         }
     }
 
