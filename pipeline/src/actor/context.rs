@@ -427,11 +427,18 @@ impl Context {
         self.parts.clock.now()
     }
 
-    /// Waits for a time of the run. A source waits with this: that it stands still meanwhile is then no hang.
-    pub async fn sleep_until(&self, time: Timestamp) {
+    /// Waits for something outside of the graph that may take as long as it likes: that the stage stands still meanwhile is no
+    /// hang.
+    pub async fn waiting<T>(&self, future: impl Future<Output = T>) -> T {
         self.parts.life.waits();
-        self.parts.clock.sleep_until(time).await;
+        let value = future.await;
         self.parts.life.goes_on(self.now());
+        value
+    }
+
+    /// Waits for a time of the run, as with [`Context::waiting`]: a source waits with this.
+    pub async fn sleep_until(&self, time: Timestamp) {
+        self.waiting(self.parts.clock.sleep_until(time)).await;
     }
 
     pub fn is_stopping(&self) -> bool {
