@@ -8,7 +8,8 @@ use super::table::Table;
 pub fn say(reader: &Reader<'_>) -> Option<Said> {
     let core = reader.core();
     if core.starts_with('-') && core.len() > 1 {
-        let dashes = if core.starts_with("--") { "dash dash" } else { "dash" };
+        // What a long option is called is enough; a letter alone would not be understood.
+        let dashes = if core.starts_with("--") { "" } else { "dash" };
         let name = core.trim_start_matches('-');
         // `-la` is two options.
         let is_letters = dashes == "dash" && name.len() < 4 && name.bytes().all(|b| b.is_ascii_alphabetic());

@@ -232,7 +232,7 @@ fn clock(text: &str) -> Option<String> {
     let said = match minutes {
         0 if value(hour) == 0 || value(hour) > 12 => format!("{hours} hundred"),
         0 => format!("{hours} o'clock"),
-        1..10 => format!("{hours} oh {}", number::cardinal(minutes)),
+        1..10 => format!("{hours} zero {}", number::cardinal(minutes)),
         _ => format!("{hours} {}", number::cardinal(minutes)),
     };
     Some(match rest.get(1) {

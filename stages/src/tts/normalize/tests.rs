@@ -37,7 +37,7 @@ fn texts_are_read_as_a_person_would() {
         ),
         (
             "The build finished at 14:05 on 2024-11-22.",
-            "The build finished at fourteen oh five on November twenty second, two thousand twenty four.",
+            "The build finished at fourteen zero five on November twenty second, two thousand twenty four.",
         ),
         (
             "Founded in 1998, the company moved in 2006 and again in the 2010s.",
@@ -81,7 +81,7 @@ fn texts_are_read_as_a_person_would() {
         ),
         (
             "Run cargo build --release, then check that x != y && n <= 10.",
-            "Run cargo build dash dash release, then check that X not equals Y and N less than or equal to ten.",
+            "Run cargo build release, then check that X not equals Y and N less than or equal to ten.",
         ),
         (
             "TypeError: 'NoneType' object is not iterable",
@@ -151,7 +151,7 @@ fn texts_are_read_as_a_person_would() {
         ("Привет мир, this is 日本語 text.", "this is text."),
         (
             "He said 1/2 of the 3/4 cup, 12/25/2023 and 2023-07-04T09:05:00Z.",
-            "He said one half of the three quarters cup, December twenty fifth, two thousand twenty three and July fourth, two thousand twenty three, nine oh five.",
+            "He said one half of the three quarters cup, December twenty fifth, two thousand twenty three and July fourth, two thousand twenty three, nine zero five.",
         ),
         (
             "error: cannot find value `foo_bar` in this scope --> src/lib.rs:10:5",
