@@ -1,7 +1,10 @@
 //! A forward pass as a list of logical operations over named buffers. Knows shapes, no adapter and no numbers.
 //!
 //! Every temporary buffer is written by one operation; only bound tensors are changed in place (`KvAppend`, `Sample`,
-//! `Quantize`). A twin of an operation is written from the formula here, not from the WGSL.
+//! `Quantize`, and some of speech). A twin of an operation is written from the formula here, not from the WGSL.
+
+pub mod speech;
+mod speech_shapes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -188,6 +191,8 @@ pub enum Op {
         packed: Buffer,
         scales: Option<Buffer>,
     },
+    /// What speech alone needs.
+    Speech(speech::SpeechOp),
 }
 
 /// Operands of [`Op::Sample`].
@@ -340,6 +345,7 @@ impl Op {
             Op::GatherMix { .. } => "gather_mix",
             Op::Sample(_) => "sample",
             Op::Quantize { .. } => "quantize",
+            Op::Speech(op) => op.name(),
         }
     }
 }

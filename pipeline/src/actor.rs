@@ -3,12 +3,14 @@
 mod context;
 mod input;
 mod life;
+mod probe;
 
 pub use context::{Context, Stamp};
 pub(crate) use context::{ContextParts, OutputLink, StageMeter};
 pub use input::Input;
 pub(crate) use input::{InputLink, Links};
 pub(crate) use life::{Keep, Life};
+pub use probe::{Moment, Probe};
 
 use std::future::Future;
 

@@ -10,6 +10,7 @@ use crate::error::StageError;
 use crate::events::{Events, Hub, Reporter};
 use crate::link::{Bound, LinkParts, WhenFull, link};
 use crate::packet::{Body, Packet, PacketKind};
+use crate::record::Ears;
 use crate::time::{Clock, Timestamp};
 use crate::trace::TraceHandle;
 use crate::turn::{Stop, Turn};
@@ -57,6 +58,7 @@ pub async fn run_alone_with(stage: impl Stage, inputs: Vec<(&str, Vec<Packet>)>)
         });
         links.push(InputLink {
             port,
+            index: port,
             receiver,
             feedback: false,
         });
@@ -78,10 +80,11 @@ pub async fn run_alone_with(stage: impl Stage, inputs: Vec<(&str, Vec<Packet>)>)
     });
     let context = Context::new(Arc::new(ContextParts {
         ports,
-        inputs: Links::new(links, readable, stop.clone()),
+        inputs: Links::new(links, readable, stop.clone(), Ears::default()),
         outputs: vec![OutputLink {
             sender,
             kinds: PacketKind::ALL.to_vec(),
+            carried: None,
         }],
         is_source: false,
         clock,
@@ -94,6 +97,7 @@ pub async fn run_alone_with(stage: impl Stage, inputs: Vec<(&str, Vec<Packet>)>)
         trace: TraceHandle::off(),
         meter: Arc::default(),
         life: Life::default(),
+        tape: None,
     }));
     let collect = async {
         let mut sent = Vec::new();

@@ -15,6 +15,8 @@ pub(crate) use keys::{config_from_table, faults_of_table, nearest};
 #[derive(Debug, Default)]
 pub(crate) struct Raw {
     pub name: Option<String>,
+    /// `[pipeline]`: what it says for all stages.
+    pub pipeline: Option<Section>,
     pub models: Vec<Section>,
     pub engines: Vec<Section>,
     pub stages: Vec<Section>,
@@ -23,7 +25,7 @@ pub(crate) struct Raw {
     pub is_broken: bool,
 }
 
-/// A section `[stage.NAME]`, `[model.NAME]` or `[engine.NAME]`.
+/// A section `[stage.NAME]`, `[model.NAME]`, `[engine.NAME]` or `[pipeline]`.
 #[derive(Debug)]
 pub(crate) struct Section {
     /// `stage.NAME`
@@ -92,7 +94,7 @@ impl Raw {
                 continue;
             };
             match key {
-                "pipeline" => raw.read_pipeline(table, &lines),
+                "pipeline" => raw.read_pipeline(line, table, &lines),
                 "model" | "engine" | "stage" => {
                     let sections = raw.read_sections(key, table, &lines);
                     match key {
@@ -114,13 +116,26 @@ impl Raw {
         });
     }
 
-    fn read_pipeline(&mut self, table: &DeTable<'_>, lines: &Lines) {
+    fn read_pipeline(&mut self, line: usize, table: &DeTable<'_>, lines: &Lines) {
+        let mut places = BTreeMap::new();
+        lines_of_keys("", table, lines, &mut places);
+        self.pipeline = Some(Section {
+            key: "pipeline".to_owned(),
+            name: "pipeline".to_owned(),
+            table: table_from_de(table),
+            line,
+            lines: places,
+        });
         for (key, value) in table {
             let line = lines.line_of(key.span().start);
             match (key.get_ref().as_ref(), value.get_ref().as_str()) {
                 ("name", Some(name)) => self.name = Some(name.to_owned()),
                 ("name", None) => self.fault(line, "pipeline.name", "is no text", "\"words\""),
-                (other, _) => self.fault(line, &format!("pipeline.{other}"), "is no key of [pipeline]", "name"),
+                ("restart" | "deadline_ms", _) => {}
+                (other, _) => {
+                    let accepted = "name, restart, deadline_ms";
+                    self.fault(line, &format!("pipeline.{other}"), "is no key of [pipeline]", accepted);
+                }
             }
         }
     }

@@ -29,6 +29,22 @@ pub enum Error {
     Deadline { stages: Vec<String>, deadline: Duration },
     #[error("no async runtime: start the run inside tokio")]
     NoRuntime,
+    #[error("this is no recording of a run: {message}")]
+    NotARecording { message: String },
+    #[error("the recording is of version {found}; this program reads version {supported}")]
+    RecordingVersion { found: u16, supported: u16 },
+    /// All before that byte is whole.
+    #[error("recording ends early at byte {at_byte}")]
+    RecordingCut { at_byte: u64 },
+    #[error("the recording is damaged at byte {at_byte}: {message}")]
+    RecordingDamaged { at_byte: u64, message: String },
+    #[error("the recording cannot be written")]
+    RecordingWrite { source: std::io::Error },
+    /// Bytes that hold something else than they should.
+    #[error("bytes that hold {what}")]
+    Malformed { what: &'static str },
+    #[error("{kind} cannot be written as bytes: a part of it is a handle")]
+    NotBytes { kind: &'static str },
 }
 
 /// One thing that is wrong in a configuration.
@@ -93,12 +109,19 @@ pub enum StageError {
     /// Nobody reads the stage's output any more: a good end, not a failure.
     Closed,
     Failed(Cause),
+    /// A failure that a restart cannot mend: it ends the run, whatever the stage's `restart` says.
+    Fatal(Cause),
 }
 
 impl StageError {
     /// A failure that has only words.
     pub fn new(message: impl Into<String>) -> Self {
         Self::Failed(message.into().into())
+    }
+
+    /// A failure that a restart cannot mend.
+    pub fn fatal(error: impl Into<Cause>) -> Self {
+        Self::Fatal(error.into())
     }
 }
 
@@ -117,7 +140,7 @@ impl fmt::Display for StageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => Closed.fmt(f),
-            Self::Failed(cause) => f.write_str(&chain(cause.as_ref())),
+            Self::Failed(cause) | Self::Fatal(cause) => f.write_str(&chain(cause.as_ref())),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod events;
 pub mod graph;
 pub mod link;
 pub mod packet;
+pub mod record;
 pub mod registry;
 pub mod runtime;
 mod signal;

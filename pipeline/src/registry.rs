@@ -10,6 +10,7 @@ use crate::actor::BoxStage;
 use crate::error::{Fault, StageError};
 use crate::graph::{Graph, StageSpec};
 use crate::packet::PacketKind;
+use crate::spawn::{MaybeSend, MaybeSync};
 use crate::time::Clock;
 use crate::trace::Trace;
 
@@ -132,6 +133,18 @@ impl Registry {
     pub fn add<C: factory::StageConfig>(&mut self, type_name: &str, factory: Factory<C>) -> &mut Self {
         self.factories.insert(type_name.to_owned(), factory.erase());
         self
+    }
+
+    /// Puts `wrap` around every stage that is built from here on, of the types that are there: so a test makes real stages
+    /// fail. Checks, ports and keys stay.
+    pub fn wrap(&mut self, wrap: impl Fn(BoxStage, &BuildContext<'_>) -> BoxStage + MaybeSend + MaybeSync + 'static) {
+        let wrap = Arc::new(wrap);
+        for factory in self.factories.values_mut() {
+            let (inner, wrap) = (factory.build.clone(), wrap.clone());
+            let build =
+                move |context: &BuildContext<'_>| -> Result<BoxStage, StageError> { Ok(wrap(inner.build(context)?, context)) };
+            factory.build = Arc::new(build);
+        }
     }
 
     /// How a section `[model.NAME]` is checked, given its name and table. Keys of faults are relative to the section.

@@ -17,7 +17,8 @@ use crate::actor::{ContextParts, InputLink, Keep, Life, Links, OutputLink, Stage
 use crate::error::{Cause, Error, StageError};
 use crate::events::{Events, Hub, Reporter};
 use crate::graph::Graph;
-use crate::link::{LinkMeter, LinkParts, link};
+use crate::link::{Bound, LinkMeter, LinkParts, WhenFull, link};
+use crate::record::{Ears, Orders, Recorder, Script, SourceTape};
 use crate::registry::{Blueprint, BuildContext, Registry};
 use crate::signal::Signal;
 use crate::spawn::{self, Task};
@@ -37,6 +38,10 @@ pub struct RunOptions {
     pub deadline: Duration,
     /// How often the run's counters go to its subscribers as metrics; `None` is never.
     pub metrics_every: Option<Duration>,
+    /// Writes the run down.
+    pub recorder: Option<Recorder>,
+    /// A recorded run, the order of whose packets this one keeps to.
+    pub script: Option<Script>,
 }
 
 impl Default for RunOptions {
@@ -47,6 +52,8 @@ impl Default for RunOptions {
             trace: Trace::off(),
             deadline: Duration::from_secs(10),
             metrics_every: None,
+            recorder: None,
+            script: None,
         }
     }
 }
@@ -65,6 +72,7 @@ pub struct RunHandle {
     turn: Turn,
     hub: Hub,
     meters: Arc<Meters>,
+    recorder: Option<Recorder>,
 }
 
 /// Where the counters of a run are.
@@ -129,6 +137,7 @@ impl Run {
             clock: options.clock.clone(),
             deadline: options.deadline,
             metrics_every: options.metrics_every,
+            turns: options.script.map(|script| script.tape.turns.clone()).unwrap_or_default(),
         };
         let outcome = spawn::spawn_tracked(
             &options.clock,
@@ -192,7 +201,11 @@ impl RunHandle {
 
     /// Cancels what is under way: see [`Turn::next`].
     pub fn next_turn(&self) -> u64 {
-        self.turn.next()
+        let turn = self.turn.next();
+        if let Some(recorder) = &self.recorder {
+            recorder.turn(self.meters.clock.now(), turn);
+        }
+        turn
     }
 
     pub fn turn(&self) -> &Turn {
@@ -237,10 +250,20 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
         links: Vec::new(),
         stages: Vec::new(),
     };
-    for spec in graph.links() {
+    let orders = options.script.as_ref().map(|script| script.orders(graph));
+    let Orders { mut carried, mut stages } = orders.unwrap_or_default();
+    carried.resize(graph.links().len(), None);
+    stages.resize_with(n_stages, || None);
+    for ((index, spec), carried) in graph.links().iter().enumerate().zip(carried) {
         let readable = readable[spec.to].clone();
+        // What a recorded run dropped is not sent, and what it kept had room: nothing else may be dropped.
+        let when_full = if carried.is_some() {
+            WhenFull::Wait
+        } else {
+            spec.bound.when_full
+        };
         let (sender, receiver) = link(LinkParts {
-            bound: spec.bound,
+            bound: Bound { when_full, ..spec.bound },
             turn: turn.clone(),
             clock: clock.clone(),
             readable,
@@ -249,25 +272,36 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
         outputs[spec.from].push(OutputLink {
             sender,
             kinds: spec.kinds.clone(),
+            carried,
         });
         inputs[spec.to].push(InputLink {
             port: spec.port,
+            index,
             receiver,
             feedback: spec.feedback,
         });
     }
+    let is_source: Vec<bool> = inputs.iter().map(|links| links.iter().all(|link| link.feedback)).collect();
+    let recorder = options.recorder.clone();
+    if let Some(recorder) = &recorder {
+        recorder.graph(graph, |stage| is_source[stage]);
+    }
     let mut all_parts = Vec::new();
-    for (((spec, inputs), outputs), readable) in graph.stages().iter().zip(inputs).zip(outputs).zip(readable) {
+    let ends = inputs.into_iter().zip(outputs).zip(readable).zip(stages);
+    for ((index, spec), (((inputs, outputs), readable), order)) in graph.stages().iter().enumerate().zip(ends) {
         let signature = registry
             .factory(&spec.type_name)
             .map(|factory| factory.signature.clone())
             .unwrap_or_default();
         let meter = Arc::new(StageMeter::default());
         meters.stages.push((spec.name.clone(), spec.type_name.clone(), meter.clone()));
+        let is_source = is_source[index];
+        let recorder = recorder.clone();
+        let tape = recorder.clone().filter(|_| is_source);
         all_parts.push(Arc::new(ContextParts {
-            is_source: inputs.iter().all(|link| link.feedback),
+            is_source,
             ports: signature.inputs.into_iter().map(|port| port.name).collect(),
-            inputs: Links::new(inputs, readable, stop.clone()),
+            inputs: Links::new(inputs, readable, stop.clone(), Ears { recorder, order }),
             outputs,
             clock: clock.clone(),
             turn: turn.clone(),
@@ -279,9 +313,12 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
             trace: options.trace.track(&spec.name),
             meter,
             life: Life::new(Keep {
+                restarts: spec.restart.policy != RestartWhen::Never,
+                is_source,
                 retry: spec.restart.retry,
                 watch: spec.deadline.is_some(),
             }),
+            tape: tape.map(|recorder| SourceTape { recorder, source: index }),
         }));
     }
     (
@@ -290,6 +327,7 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
             turn,
             hub,
             meters: Arc::new(meters),
+            recorder,
         },
         all_parts,
     )
@@ -298,10 +336,12 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
 fn cause_of(error: StageError) -> Cause {
     match error {
         StageError::Closed => Box::new(crate::error::Closed),
-        StageError::Failed(cause) => cause,
+        StageError::Failed(cause) | StageError::Fatal(cause) => cause,
     }
 }
 
+#[cfg(test)]
+mod kept_tests;
 #[cfg(test)]
 mod restart_tests;
 #[cfg(test)]

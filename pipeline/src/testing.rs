@@ -252,6 +252,16 @@ struct FileConfig {
     path: PathBuf,
 }
 
+/// A source that sends one packet and fails.
+struct Fallible;
+
+impl Stage for Fallible {
+    async fn run(self, ctx: Context) -> Result<(), StageError> {
+        ctx.send(text("a"), ctx.stamp()).await?;
+        Err(std::io::Error::other("no camera"))?
+    }
+}
+
 impl TestBench {
     pub fn new() -> Self {
         const TEXT: &[PacketKind] = &[PacketKind::Text];
@@ -272,6 +282,7 @@ impl TestBench {
             "test.break",
             Factory::new(|config: Break, _| Ok(config)).input("in", TEXT).gives(TEXT),
         );
+        registry.add("test.fallible", Factory::new(|_: NoKeys, _| Ok(Fallible)).gives(TEXT));
         flaky::register(&mut registry);
         registry.add(
             "test.thinks",

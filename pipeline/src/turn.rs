@@ -35,6 +35,18 @@ impl Turn {
     /// and nothing of it passes a link any more.
     pub fn next(&self) -> u64 {
         let turn = self.0.current.fetch_add(1, Ordering::AcqRel) + 1;
+        self.began(turn);
+        turn
+    }
+
+    /// Makes `turn` the current one if it is later than that, as in a recorded run.
+    pub(crate) fn reach(&self, turn: u64) {
+        if self.0.current.fetch_max(turn, Ordering::AcqRel) < turn {
+            self.began(turn);
+        }
+    }
+
+    fn began(&self, turn: u64) {
         let holders: Vec<_> = {
             let mut holders = self.0.holders.lock().unwrap_or_else(PoisonError::into_inner);
             holders.retain(|holder| holder.strong_count() > 0);
@@ -44,7 +56,6 @@ impl Turn {
             holder.drop_older_than(turn);
         }
         self.0.changed.notify();
-        turn
     }
 
     /// Whether `turn` is older than the current one.

@@ -218,6 +218,7 @@ impl Checker<'_> {
                     None => self.equal("scales", *packed, scale_bytes == 0, "there"),
                 }
             }
+            Op::Speech(op) => op.check(self.recording),
         }
     }
 

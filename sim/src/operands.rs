@@ -5,10 +5,11 @@ pub use gpu::plan::writes;
 use gpu::recording::{Buffer, Op};
 use gpu::weights::Weight;
 
-/// Buffers that an operation reads and does not write. `Sample` alone changes operands in place.
+/// Buffers that an operation reads and does not write. `Sample` and some of speech change operands in place.
 pub fn reads(op: &Op) -> Vec<Buffer> {
     match op {
         Op::Sample(sample) => vec![sample.logits, sample.sampling],
+        Op::Speech(op) => op.unchanged(),
         _ => plan::reads(op),
     }
 }

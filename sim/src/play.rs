@@ -1,5 +1,7 @@
 //! One operation of a recording on the memory of an engine: finds the operands, calls the twin or its fast form.
 
+mod speech;
+
 use gpu::engine::State;
 use gpu::recording::{Buffer, GeluForm, KvLayer, Op, Place, Recording, Sample};
 use gpu::sampler::SamplingWords;
@@ -195,6 +197,7 @@ impl Frame<'_> {
                     None => pack(frame, packed, &mut []),
                 }
             }),
+            Op::Speech(op) => self.speech(op),
         }
     }
 

@@ -21,16 +21,18 @@ pub struct Env {
     pub models: BTreeMap<String, Model>,
     /// What relative paths to read start from: the configuration's folder. Empty: the working directory.
     pub base: PathBuf,
+    /// What prompts call now, in seconds since 1970; so a recorded run says the same whenever it is replayed. None: now.
+    pub now_unix_s: Option<u64>,
     /// See [`Env::open_channel`].
     pub channels: Channels,
 }
 
-/// The sending sides of channels that no stage has taken yet, by name.
+/// The sending sides of channels by name; of one that a stage has taken only the name.
 #[derive(Default)]
-pub struct Channels(Mutex<BTreeMap<String, Sender<Packet>>>);
+pub struct Channels(Mutex<BTreeMap<String, Option<Sender<Packet>>>>);
 
 impl Channels {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Sender<Packet>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<Sender<Packet>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -55,7 +57,7 @@ impl Env {
     /// Opens the channel that `sink.channel` stages of that name send to; the packets come out here, `size` wait at most.
     pub fn open_channel(&self, name: impl Into<String>, size: usize) -> Receiver<Packet> {
         let (sender, receiver) = async_channel::bounded(size.max(1));
-        self.channels.lock().insert(name.into(), sender);
+        self.channels.lock().insert(name.into(), Some(sender));
         receiver
     }
 
@@ -64,9 +66,18 @@ impl Env {
     /// Errors: [`Error::NoChannel`].
     pub(crate) fn take_channel(&self, name: &str) -> Result<Sender<Packet>> {
         let mut channels = self.channels.lock();
-        channels
-            .remove(name)
-            .ok_or_else(|| Error::NoChannel { name: name.to_owned() })
+        let taken = channels.get_mut(name).and_then(Option::take);
+        taken.ok_or_else(|| Error::NoChannel { name: name.to_owned() })
+    }
+
+    /// Whether that channel was opened.
+    ///
+    /// Errors: [`Error::NoChannel`].
+    pub(crate) fn check_channel(&self, name: &str) -> Result<()> {
+        match self.channels.lock().contains_key(name) {
+            true => Ok(()),
+            false => Err(Error::NoChannel { name: name.to_owned() }),
+        }
     }
 
     /// A path to read, from where the configuration lies.

@@ -51,6 +51,9 @@ pub enum Error {
     #[error("a picture of the prompt was not encoded by this program's engine")]
     ForeignFeatures,
 
+    #[error("the dictionary of this program cannot be read: its {what}")]
+    Lexicon { what: &'static str },
+
     #[error("{model}: {file} is missing")]
     MissingFile { model: String, file: &'static str },
     #[error("{model}: {file}: {message}")]

@@ -9,6 +9,7 @@ pub mod llm;
 pub mod model;
 pub mod sink;
 pub mod tokens;
+pub mod tts;
 pub mod vision;
 
 use std::sync::Arc;

@@ -15,6 +15,7 @@ mod attention;
 mod coop;
 mod decode;
 mod sample;
+mod speech;
 
 const FORMATS: [Format; 4] = [Format::F32, Format::F16, Format::Q8, Format::Q4];
 

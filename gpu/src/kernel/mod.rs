@@ -1,7 +1,9 @@
 //! The host side of the kernels: for each shader a struct of the same name that says what it binds and how it is
 //! launched. What they are made into is [`Dispatch`], which engines play and plans print. No adapter is known here.
 
+pub mod activate;
 pub mod add;
+pub mod add_scaled;
 pub mod attention;
 pub mod attention_coop;
 pub mod attention_direct;
@@ -9,7 +11,9 @@ pub mod attn_combine;
 pub mod attn_decode;
 pub mod attn_split;
 pub mod attn_step;
+pub mod conv_down;
 pub mod cost;
+pub mod depthwise_conv;
 pub mod dot;
 pub mod dot_matvec;
 pub mod dot_qkv;
@@ -18,10 +22,12 @@ pub mod dot_swiglu;
 pub mod embed;
 pub mod gather_mix;
 pub mod gelu;
+pub mod glu;
 pub mod halve;
 pub mod kv_append;
 pub mod layer_norm;
 pub mod linear;
+pub mod lstm_cell;
 pub mod masked_add;
 pub mod matmul;
 pub mod matmul_coop;
@@ -36,12 +42,16 @@ pub mod quantize;
 mod reflection_decode;
 #[cfg(test)]
 mod reflection_tests;
+pub mod rel_attention;
 pub mod rms_norm;
 pub mod rope;
 pub mod sample;
 pub mod sample_scan;
+pub mod swap_relu;
 pub mod swiglu;
 pub mod take_last;
+pub mod tdt_hidden;
+pub mod tdt_step;
 
 use bytemuck::Pod;
 use preamble::Need;

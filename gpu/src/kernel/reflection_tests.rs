@@ -1,6 +1,9 @@
 //! Every kernel's Rust struct against its shader as naga reflects it: bindings by name, group, index and access, the size
 //! of `Params`, and overrides.
 
+#[path = "reflection_speech.rs"]
+mod speech;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use naga::{AddressSpace, StorageAccess};
@@ -332,6 +335,7 @@ fn dispatches() -> Vec<Dispatch> {
         },
         0,
     ));
+    speech::dispatches().into_iter().for_each(add);
     made.extend(super::reflection_decode::dispatches());
     made
 }

@@ -22,6 +22,7 @@ pub fn reads(op: &Op) -> Vec<Buffer> {
         Op::GatherMix { table, index, mix, .. } => vec![*table, *index, *mix],
         Op::Sample(sample) => vec![sample.logits, sample.sampling, sample.state, sample.seen],
         Op::Quantize { src, .. } => vec![*src],
+        Op::Speech(op) => op.reads(),
     }
 }
 
@@ -46,5 +47,6 @@ pub fn writes(op: &Op) -> Vec<Buffer> {
         Op::KvAppend { cache, .. } => vec![cache.k, cache.v],
         Op::Sample(sample) => vec![sample.state, sample.seen, sample.ids, sample.pos, sample.ring],
         Op::Quantize { packed, scales, .. } => [Some(*packed), *scales].into_iter().flatten().collect(),
+        Op::Speech(op) => op.writes(),
     }
 }

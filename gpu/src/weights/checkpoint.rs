@@ -1,4 +1,4 @@
-//! A checkpoint: one or more safetensors files, their tensors by name, and reading them by ranges.
+//! A checkpoint: one or more safetensors files, or one that torch wrote, their tensors by name, and reading them by ranges.
 //!
 //! Besides plain tensors it may hold our own packed ones. A matrix `NAME` of format `q8` or `q4` is then two tensors,
 //! `NAME_packed` U32 `[n, words a row]` and `NAME_scale` F16 `[n, k_padded / GROUP]`, laid out as [`Format`] says, and the
@@ -16,6 +16,7 @@ use super::names;
 use super::quant;
 use super::safetensors::{Header, TensorInfo, read_header};
 use super::source::{Source, check_file_name, file_error, read_text};
+use super::torch;
 use super::{Format, GROUP, k_padded};
 use crate::error::{Error, Result};
 use crate::recording::RawDType;
@@ -24,6 +25,8 @@ use crate::recording::RawDType;
 pub const SINGLE_FILE: &str = "model.safetensors";
 /// The list of the shards of one that is.
 pub const INDEX_FILE: &str = "model.safetensors.index.json";
+/// The weights inside of a `.nemo` archive.
+pub const TORCH_FILE: &str = "model_weights.ckpt";
 
 /// An opened checkpoint: all headers are read and checked, no tensor yet.
 #[derive(Clone)]
@@ -31,6 +34,8 @@ pub struct Checkpoint {
     source: Arc<dyn Source>,
     tensors: BTreeMap<String, TensorInfo>,
     metadata: BTreeMap<String, String>,
+    /// Tensors of torch that were put in order, by the file that their info names.
+    gathered: Arc<BTreeMap<String, Vec<u8>>>,
 }
 
 /// A matrix as a checkpoint stores it.
@@ -77,6 +82,7 @@ impl Checkpoint {
             source,
             tensors: BTreeMap::new(),
             metadata: BTreeMap::new(),
+            gathered: Arc::default(),
         };
         let source = checkpoint.source.clone();
         if source.size(SINGLE_FILE).await?.is_some() {
@@ -85,6 +91,10 @@ impl Checkpoint {
             checkpoint.metadata = header.metadata;
         } else if let Some(text) = read_text(&*source, INDEX_FILE).await? {
             checkpoint.open_shards(&text).await?;
+        } else if source.size(TORCH_FILE).await?.is_some() {
+            let file = torch::read(&*source, TORCH_FILE).await?;
+            checkpoint.tensors = file.tensors;
+            checkpoint.gathered = Arc::new(file.gathered);
         } else {
             return Err(file_error(
                 SINGLE_FILE,
@@ -279,6 +289,9 @@ impl Checkpoint {
         if offset.checked_add(len as u64).is_none_or(|end| end > info.size) {
             let message = format!("has {} bytes; {len} from {offset} were asked for", info.size);
             return Err(file_error(&info.file, message));
+        }
+        if let Some(gathered) = self.gathered.get(&info.file) {
+            return Ok(gathered[offset as usize..][..len].to_vec());
         }
         let bytes = self.source.read(&info.file, info.offset + offset, len).await?;
         if bytes.len() != len {

@@ -10,6 +10,7 @@ pub mod quant;
 pub mod safetensors;
 pub mod source;
 pub mod split;
+pub mod torch;
 
 pub use self::checkpoint::Checkpoint;
 pub use self::loader::Loader;

@@ -1,5 +1,7 @@
 //! What a stage sees of the run: inputs, output, clock, turn, events, trace.
 
+use std::any::Any;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,11 +10,13 @@ use std::time::Duration;
 use futures::future::{Either, join_all, select};
 
 use super::input::{Input, Links, Look};
-use super::life::Life;
+use super::life::{Life, Sending, Sends};
+use super::probe::{Moment, Probe};
 use crate::error::Closed;
 use crate::events::Reporter;
 use crate::link::{Sender, Sent};
 use crate::packet::{Body, Packet, PacketKind};
+use crate::record::SourceTape;
 use crate::runtime::StageReport;
 use crate::signal::yield_now;
 use crate::time::{Clock, Timestamp};
@@ -40,6 +44,14 @@ impl Packet {
 pub(crate) struct OutputLink {
     pub sender: Sender,
     pub kinds: Vec<PacketKind>,
+    /// In a replay: the packets that its reader took in the recorded run, and the only ones that go.
+    pub carried: Option<Arc<BTreeSet<u64>>>,
+}
+
+impl OutputLink {
+    fn carries(&self, kind: PacketKind, seq: u64) -> bool {
+        self.kinds.contains(&kind) && self.carried.as_ref().is_none_or(|carried| carried.contains(&seq))
+    }
 }
 
 /// What a context is made of.
@@ -55,6 +67,8 @@ pub(crate) struct ContextParts {
     pub trace: TraceHandle,
     pub meter: Arc<StageMeter>,
     pub life: Life,
+    /// Of a source that is recorded.
+    pub tape: Option<SourceTape>,
 }
 
 impl ContextParts {
@@ -82,6 +96,7 @@ impl ContextParts {
 pub struct Context {
     parts: Arc<ContextParts>,
     incarnation: u64,
+    pub(super) probe: Option<Arc<dyn Probe>>,
 }
 
 /// Counts what a stage does.
@@ -141,14 +156,54 @@ impl StageMeter {
 
 impl Context {
     pub(crate) fn new(parts: Arc<ContextParts>) -> Self {
-        parts.meter.begin(parts.clock.now(), None);
+        let now = parts.clock.now();
+        parts.meter.begin(now, None);
+        parts.life.goes_on(now);
         let incarnation = parts.life.incarnation();
-        Self { parts, incarnation }
+        Self {
+            parts,
+            incarnation,
+            probe: None,
+        }
     }
 
-    /// How often the stage has been started again: a sink then goes on with its file instead of beginning it.
+    // Restarts
+
+    /// How often the stage has been started again.
     pub fn n_restarts(&self) -> u64 {
         self.incarnation
+    }
+
+    /// What the stage kept before it was started again: the last of [`Context::keep`] and [`Context::commit`]. `None` if that
+    /// is nothing, or something of another type.
+    pub fn kept<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.parts.life.kept()?.downcast_ref::<T>().cloned()
+    }
+
+    /// The same; where that is nothing, the stage keeps `first` and begins with it.
+    pub fn kept_or<T: Clone + Send + Sync + 'static>(&self, first: impl FnOnce() -> T) -> T {
+        self.kept().unwrap_or_else(|| {
+            let first = first();
+            self.keep(first.clone());
+            first
+        })
+    }
+
+    /// The stage, started again, begins with `state`. A packet in hand stays there: with `retry` it is given again, and of what
+    /// was sent for it only that counts as sent which is sent from here on.
+    pub fn keep<T: Any + Send + Sync>(&self, state: T) {
+        self.parts.life.keeps(self.incarnation, Arc::new(state), false);
+    }
+
+    /// The stage is through with its packet in hand, which is not given again, and begins with `state` if it is started again:
+    /// both or neither, whatever happens.
+    pub fn commit<T: Any + Send + Sync>(&self, state: T) {
+        self.parts.life.keeps(self.incarnation, Arc::new(state), true);
+    }
+
+    /// The stage is through with its packet in hand, which is not given again. Asking for the next one says so too.
+    pub fn done(&self) {
+        self.parts.life.lets_go(self.incarnation);
     }
 
     /// The stage was restarted, and this is what it was before: a thread that hung and now goes on.
@@ -195,13 +250,20 @@ impl Context {
         if self.is_past() {
             std::future::pending::<()>().await;
         }
+        self.tell(Moment::Asks).await;
         self.parts.meter.pause(self.now(), true);
-        self.parts.life.lets_go();
-        let received = match self.again(port) {
-            Some(again) => Some(again),
-            None => self.parts.inputs.recv(port).await,
+        self.parts.life.lets_go(self.incarnation);
+        let (received, sends) = match self.again(port) {
+            Some((port, packet, sends)) => (Some((port, packet)), Some(sends)),
+            None => {
+                self.parts.life.waits();
+                (self.parts.inputs.recv(port).await, None)
+            }
         };
-        self.received(received.as_ref());
+        self.received(received.as_ref(), sends);
+        if let Some((_, packet)) = &received {
+            self.tell(Moment::Received(packet)).await;
+        }
         received
     }
 
@@ -209,27 +271,27 @@ impl Context {
         if self.is_past() {
             return None;
         }
-        let received = match (self.again(port), port) {
-            (Some(again), _) => again,
+        let (received, sends) = match (self.again(port), port) {
+            (Some((port, packet, sends)), _) => ((port, packet), Some(sends)),
             (None, port) => match self.parts.inputs.look(port) {
-                Look::Packet(port, packet) => (port, packet),
+                Look::Packet(port, packet) => ((port, packet), None),
                 Look::Nothing | Look::Ended => return None,
             },
         };
         self.parts.meter.pause(self.now(), true);
-        self.received(Some(&received));
+        self.received(Some(&received), sends);
         Some(received)
     }
 
-    /// What the incarnation before had in hand, unless its turn is over.
-    fn again(&self, port: Option<usize>) -> Option<(usize, Packet)> {
+    /// What the incarnation before had in hand and what it sent for it, unless its turn is over.
+    fn again(&self, port: Option<usize>) -> Option<(usize, Packet, Sends)> {
         let again = self.parts.life.again(port)?;
         (!self.parts.turn.is_stale(again.1.turn)).then_some(again)
     }
 
-    fn received(&self, received: Option<&(usize, Packet)>) {
+    fn received(&self, received: Option<&(usize, Packet)>, sends: Option<Sends>) {
         let span = received.map(|(port, packet)| {
-            self.parts.life.takes(*port, packet, self.now());
+            self.parts.life.takes(*port, packet, sends, self.now());
             self.parts.meter.received.fetch_add(1, Ordering::Relaxed);
             tracing::trace!(
                 stage = self.name(),
@@ -239,7 +301,11 @@ impl Context {
             );
             self.span_of(packet)
         });
-        self.parts.meter.begin(self.now(), span);
+        let now = self.now();
+        if received.is_none() {
+            self.parts.life.goes_on(now);
+        }
+        self.parts.meter.begin(now, span);
     }
 
     fn span_of(&self, packet: &Packet) -> Span {
@@ -262,24 +328,31 @@ impl Context {
         if self.parts.is_source && self.is_stopping() {
             return Err(Closed);
         }
-        let kind = body.kind();
+        let sending = self.parts.life.sends();
         let Stamp { pts, turn } = stamp;
         let packet = Packet {
-            seq: self.parts.life.next_seq(),
+            seq: sending.seq,
             pts,
             turn,
             body,
         };
-        self.parts.meter.sent.fetch_add(1, Ordering::Relaxed);
+        self.parts
+            .meter
+            .sent
+            .fetch_add(u64::from(!sending.is_again), Ordering::Relaxed);
+        if let Some(tape) = self.parts.tape.as_ref().filter(|_| !sending.is_again) {
+            tape.sent(self.now(), &packet).await;
+        }
+        if self.probe.is_some() {
+            self.tell(Moment::Sends(&packet)).await;
+        }
         if self.parts.outputs.is_empty() {
             return Ok(());
         }
         self.parts.meter.pause(self.now(), false);
         self.parts.life.waits();
-        let readers = self.parts.outputs.iter().filter(|output| output.kinds.contains(&kind));
-        let sends: Vec<_> = readers.map(|output| output.sender.send(packet.clone())).collect();
-        drop(packet);
-        let sent = join_all(sends).await;
+        let probed = self.probe.is_some().then(|| packet.clone());
+        let sent = self.send_to_readers(packet, sending).await;
         if sent.contains(&Ok(Sent::Dropped)) {
             // A sender that never waits would keep the readers from running where all share one thread.
             yield_now().await;
@@ -287,11 +360,34 @@ impl Context {
         let now = self.now();
         self.parts.life.goes_on(now);
         self.parts.meter.begin(now, None);
+        if let Some(packet) = &probed {
+            self.tell(Moment::Sent(packet)).await;
+        }
         if self.parts.outputs.iter().all(|output| output.sender.is_closed()) {
             Err(Closed)
         } else {
             Ok(())
         }
+    }
+
+    /// What became of the packet at every output that takes it and has not got it from an incarnation before.
+    async fn send_to_readers(&self, packet: Packet, sending: Sending) -> Vec<Result<Sent, Closed>> {
+        let kind = packet.body.kind();
+        let life = &self.parts.life;
+        let outputs = self.parts.outputs.iter().enumerate();
+        let readers = outputs.filter(|(index, output)| output.carries(kind, packet.seq) && !life.is_through(sending, *index));
+        let sends: Vec<_> = readers
+            .map(|(index, output)| {
+                let packet = packet.clone();
+                async move {
+                    let sent = output.sender.send(packet).await;
+                    life.gets_through(sending, index);
+                    sent
+                }
+            })
+            .collect();
+        drop(packet);
+        join_all(sends).await
     }
 
     /// Whether somebody reads packets of that kind: what nobody reads need not be made.
@@ -329,6 +425,20 @@ impl Context {
 
     pub fn now(&self) -> Timestamp {
         self.parts.clock.now()
+    }
+
+    /// Waits for something outside of the graph that may take as long as it likes: that the stage stands still meanwhile is no
+    /// hang.
+    pub async fn waiting<T>(&self, future: impl Future<Output = T>) -> T {
+        self.parts.life.waits();
+        let value = future.await;
+        self.parts.life.goes_on(self.now());
+        value
+    }
+
+    /// Waits for a time of the run, as with [`Context::waiting`]: a source waits with this.
+    pub async fn sleep_until(&self, time: Timestamp) {
+        self.waiting(self.parts.clock.sleep_until(time)).await;
     }
 
     pub fn is_stopping(&self) -> bool {

@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::link::{Receiver, Taken};
 use crate::packet::Packet;
+use crate::record::{Ears, Next};
 use crate::signal::Signal;
 use crate::turn::Stop;
 
 /// A link into a stage, as the stage reads it.
 pub(crate) struct InputLink {
     pub port: usize,
+    /// Its index in the graph.
+    pub index: usize,
     pub receiver: Receiver,
     /// It closes a cycle: it never ends by itself, so the stage does not wait for its end.
     pub feedback: bool,
@@ -21,6 +24,7 @@ pub(crate) struct Links {
     links: Vec<InputLink>,
     readable: Arc<Signal>,
     stop: Stop,
+    ears: Ears,
     /// Where the next look begins, so that no link starves the others.
     next: AtomicUsize,
 }
@@ -32,18 +36,22 @@ pub(crate) enum Look {
 }
 
 impl Links {
-    pub fn new(links: Vec<InputLink>, readable: Arc<Signal>, stop: Stop) -> Self {
+    pub fn new(links: Vec<InputLink>, readable: Arc<Signal>, stop: Stop, ears: Ears) -> Self {
         stop.register(readable.clone());
         Self {
             links,
             readable,
             stop,
+            ears,
             next: AtomicUsize::new(0),
         }
     }
 
     /// What lies on the links into `port`, or into any port.
     pub fn look(&self, port: Option<usize>) -> Look {
+        if let Some(look) = self.look_in_order(port) {
+            return look;
+        }
         let n_links = self.links.len();
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let mut open = false;
@@ -57,12 +65,47 @@ impl Links {
                 continue;
             }
             match link.receiver.take() {
-                Taken::Packet(packet) => return Look::Packet(link.port, packet),
+                Taken::Packet(packet) => {
+                    self.ears.took(link.index, packet.seq);
+                    return Look::Packet(link.port, packet);
+                }
                 Taken::Nothing => open = true,
                 Taken::Closed => {}
             }
         }
         if open { Look::Nothing } else { Look::Ended }
+    }
+
+    /// The same in the order of a recording; `None` if there is none, or it is through.
+    fn look_in_order(&self, port: Option<usize>) -> Option<Look> {
+        let order = self.ears.order.as_ref()?;
+        let is_asked = |link: &InputLink| port.is_none_or(|port| port == link.port);
+        loop {
+            let next = match order.next() {
+                Next::Any => return None,
+                Next::End => return Some(Look::Ended),
+                Next::Link(index) => self.links.iter().find(|link| link.index == index),
+            };
+            let Some(link) = next else {
+                order.advance();
+                continue;
+            };
+            if !is_asked(link) {
+                let mut asked = self.links.iter().filter(|link| is_asked(link));
+                let is_over = asked.all(|link| link.receiver.is_ended() && !order.expects(|index| index == link.index));
+                return Some(if is_over { Look::Ended } else { Look::Nothing });
+            }
+            match link.receiver.take() {
+                Taken::Packet(packet) => {
+                    order.advance();
+                    self.ears.took(link.index, packet.seq);
+                    return Some(Look::Packet(link.port, packet));
+                }
+                Taken::Nothing => return Some(Look::Nothing),
+                // It came in the recorded run, and cannot in this one.
+                Taken::Closed => order.advance(),
+            }
+        }
     }
 
     /// Whether nothing more can come but over feedback.

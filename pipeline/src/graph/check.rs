@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use super::inputs::{self, RawLink};
-use super::restart::{deadline_of_section, restart_of_section};
+use super::restart::Survival;
 use super::{Graph, LinkSpec, StageSpec, cycles};
 use crate::config::{Raw, Section, nearest};
 use crate::error::{Error, Fault};
@@ -33,10 +33,17 @@ pub(super) fn graph_from_raw(raw: Raw, registry: &Registry) -> Result<Graph, Err
     }
     let mut faults = raw.faults.clone();
     check_tables(&raw, registry, &mut faults);
+    let survival = match &raw.pipeline {
+        Some(section) => Survival::default().of_section(section, &mut faults),
+        None => Survival::default(),
+    };
     let nodes: Vec<Node<'_>> = raw
         .stages
         .iter()
-        .map(|section| node_from_section(section, &raw, registry, &mut faults))
+        .map(|section| {
+            let survival = survival.of_section(section, &mut faults);
+            node_from_section(section, survival, &raw, registry, &mut faults)
+        })
         .collect();
     if nodes.is_empty() {
         faults.push(Fault {
@@ -85,7 +92,13 @@ fn check_tables(raw: &Raw, registry: &Registry, faults: &mut Vec<Fault>) {
     }
 }
 
-fn node_from_section<'a>(section: &'a Section, raw: &Raw, registry: &'a Registry, faults: &mut Vec<Fault>) -> Node<'a> {
+fn node_from_section<'a>(
+    section: &'a Section,
+    survival: Survival,
+    raw: &Raw,
+    registry: &'a Registry,
+    faults: &mut Vec<Fault>,
+) -> Node<'a> {
     let type_name = type_of(section, registry, faults);
     let factory = type_name.and_then(|name| registry.factory(name));
     let mut table = section.table.clone();
@@ -95,8 +108,8 @@ fn node_from_section<'a>(section: &'a Section, raw: &Raw, registry: &'a Registry
         type_name: type_name.unwrap_or_default().to_owned(),
         model: None,
         engine: None,
-        restart: restart_of_section(section, faults),
-        deadline: deadline_of_section(section, faults),
+        restart: survival.restart,
+        deadline: survival.deadline,
         table,
         line: section.line,
     };

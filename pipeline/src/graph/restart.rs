@@ -8,15 +8,31 @@ use crate::runtime::RestartPolicy;
 
 const FORMS: &str = "\"never\", \"on-failure\", \"always\", or { policy = \"on-failure\", limit = 5, window_ms = 60000 }";
 
+/// What follows a stage's failure, and when it hangs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Survival {
+    pub restart: RestartPolicy,
+    pub deadline: Option<Duration>,
+}
+
+impl Survival {
+    /// What a section says; what it does not say is as here.
+    pub fn of_section(self, section: &Section, faults: &mut Vec<Fault>) -> Self {
+        Self {
+            restart: restart_of_section(section, faults).unwrap_or(self.restart),
+            deadline: deadline_of_section(section, faults).unwrap_or(self.deadline),
+        }
+    }
+}
+
 /// Reads `restart`.
-pub(super) fn restart_of_section(section: &Section, faults: &mut Vec<Fault>) -> RestartPolicy {
-    let (table, in_table) = match section.table.get("restart") {
-        None => return RestartPolicy::default(),
-        Some(toml::Value::Table(table)) => (table.clone(), true),
-        Some(word @ toml::Value::String(_)) => (std::iter::once(("policy".to_owned(), word.clone())).collect(), false),
-        Some(_) => {
+fn restart_of_section(section: &Section, faults: &mut Vec<Fault>) -> Option<RestartPolicy> {
+    let (table, in_table) = match section.table.get("restart")? {
+        toml::Value::Table(table) => (table.clone(), true),
+        word @ toml::Value::String(_) => (std::iter::once(("policy".to_owned(), word.clone())).collect(), false),
+        _ => {
             faults.push(section.fault("restart", "is no policy", FORMS));
-            return RestartPolicy::default();
+            return None;
         }
     };
     let (policy, found) = match config_from_table::<RestartPolicy>(&table) {
@@ -33,17 +49,20 @@ pub(super) fn restart_of_section(section: &Section, faults: &mut Vec<Fault>) -> 
     if in_table && !table.contains_key("policy") {
         faults.push(section.fault("restart", "does not say when", "policy = \"on-failure\" or \"always\""));
     }
-    policy
+    Some(policy)
 }
 
-/// Reads `deadline_ms`.
-pub(super) fn deadline_of_section(section: &Section, faults: &mut Vec<Fault>) -> Option<Duration> {
+/// Reads `deadline_ms`; `none` is no deadline, where `[pipeline]` has one.
+fn deadline_of_section(section: &Section, faults: &mut Vec<Fault>) -> Option<Option<Duration>> {
     let value = section.table.get("deadline_ms")?;
+    if value.as_str() == Some("none") {
+        return Some(None);
+    }
     let ms = value.as_integer().and_then(|ms| u64::try_from(ms).ok()).filter(|ms| *ms > 0);
     if ms.is_none() {
-        faults.push(section.fault("deadline_ms", format!("is {value}"), "a whole number from 1"));
+        faults.push(section.fault("deadline_ms", format!("is {value}"), "a whole number from 1, or \"none\""));
     }
-    ms.map(Duration::from_millis)
+    ms.map(Duration::from_millis).map(Some)
 }
 
 #[cfg(test)]
@@ -84,6 +103,29 @@ mod tests {
     }
 
     #[test]
+    fn the_pipeline_says_it_for_all_stages_and_a_stage_for_itself() {
+        let text = "[pipeline]\nrestart = { policy = \"on-failure\", retry = true }\ndeadline_ms = 70\n".to_owned()
+            + &with("restart = \"never\"\ndeadline_ms = \"none\"");
+        let graph = graph(&text, &TestBench::new());
+        let stages = graph.stages();
+        assert_eq!(
+            (stages[0].restart.policy, stages[0].deadline),
+            (RestartWhen::Never, None),
+            "its own"
+        );
+        let restart = stages[1].restart;
+        assert_eq!((restart.policy, restart.retry), (RestartWhen::OnFailure, true));
+        assert_eq!(stages[1].deadline, Some(Duration::from_millis(70)));
+        let wrong = faults(&format!(
+            "[pipeline]\nrestart = {{ policy = \"always\", limit = 0 }}\n{}",
+            with("")
+        ));
+        let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+        let expected = "line 2: pipeline.restart.limit: is 0; accepted: a whole number from 1";
+        assert_eq!(wrong, [expected], "once, not for each stage");
+    }
+
+    #[test]
     fn what_is_wrong_with_a_policy_is_said_with_its_key() {
         let found = |keys: &str| faults(&with(keys)).iter().map(ToString::to_string).collect::<Vec<_>>();
         let cases = [
@@ -111,7 +153,7 @@ mod tests {
             ),
             (
                 "deadline_ms = 0",
-                "stage.in.deadline_ms: is 0; accepted: a whole number from 1",
+                "stage.in.deadline_ms: is 0; accepted: a whole number from 1, or \"none\"",
             ),
             ("deadline_ms = \"soon\"", "stage.in.deadline_ms: is \"soon\""),
         ];

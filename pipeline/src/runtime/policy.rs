@@ -22,8 +22,8 @@ pub enum RestartWhen {
 /// The key `restart` of a stage: one of the words of [`RestartWhen`], or a table of these keys.
 ///
 /// A restart builds the stage anew from its keys. It keeps the stage's links with all that lies on them, its numbering of
-/// packets and its counters; it loses the stage's state and, without `retry`, the packet in hand: the last one that it
-/// received, until it asks for the next.
+/// packets, its counters and what the stage kept ([`crate::actor::Context::keep`]); it loses the rest of the stage's state and,
+/// without `retry`, the packet in hand: the last one that it received, until it asks for the next.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RestartPolicy {
@@ -38,8 +38,9 @@ pub struct RestartPolicy {
     /// How many failures within `window_ms` are followed by a restart; one more ends the run.
     pub limit: u32,
     pub window_ms: u64,
-    /// The packet in hand is given to the stage again. What had been sent for it is then sent twice, and a packet that
-    /// always fails ends the run at the limit.
+    /// The packet in hand is given to the stage again. As many packets as an output had got for it are not sent to it a
+    /// second time: so a stage that sends the same for the same packet loses and doubles nothing. A packet that always fails
+    /// ends the run at the limit.
     pub retry: bool,
 }
 

@@ -51,6 +51,17 @@ enum End {
     /// Nobody reads its output any more.
     Closed,
     Failed(Error),
+    /// A restart would not mend it.
+    Fatal(Error),
+}
+
+impl End {
+    fn failure(&self) -> Option<&Error> {
+        match self {
+            Self::Good | Self::Closed => None,
+            Self::Failed(error) | Self::Fatal(error) => Some(error),
+        }
+    }
 }
 
 /// What a stage is started with, besides the stage.
@@ -84,12 +95,21 @@ impl Supervised {
         let mut failures = Failures::default();
         let mut n_restarts = 0;
         loop {
-            let (end, after) = match self.end().await {
+            let end = self.end().await;
+            if let Some(tape) = &self.parts.0.tape {
+                tape.ended(self.parts.0.clock.now(), end.failure());
+            }
+            let (end, after) = match end {
                 End::Closed => return Ok(()),
                 End::Good if self.policy.policy != RestartWhen::Always || self.parts.0.is_over() => return Ok(()),
+                End::Fatal(error) => {
+                    let stage = self.name.clone();
+                    let message = chain(&error);
+                    self.tell(Event::StageFailed { stage, message });
+                    return Err(error);
+                }
                 End::Good => {
-                    // It was through with its packet.
-                    self.parts.0.life.lets_go();
+                    self.parts.0.life.ended_well();
                     (None, Some(Failures::after_good_end(&self.policy)))
                 }
                 End::Failed(error) => {
@@ -191,6 +211,7 @@ fn end_of_result(name: &str, result: Result<Result<(), StageError>, TaskError>) 
     match result {
         Ok(Ok(())) => End::Good,
         Ok(Err(StageError::Closed)) => End::Closed,
+        Ok(Err(StageError::Fatal(source))) => End::Fatal(Error::Stage { stage, source }),
         Ok(Err(error)) => End::Failed(Error::Stage {
             stage,
             source: cause_of(error),

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::future::{Either, select};
+use futures::future::{Either, join, select};
 use futures::stream::FuturesUnordered;
 
 use super::supervised::Supervised;
 use super::{Report, RunHandle};
 use crate::error::Error;
 use crate::packet::{Body, Event};
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 
 pub(super) struct Supervisor {
     pub running: Vec<Supervised>,
@@ -18,6 +18,8 @@ pub(super) struct Supervisor {
     pub clock: Clock,
     pub deadline: Duration,
     pub metrics_every: Option<Duration>,
+    /// When turns of a recorded run began.
+    pub turns: Vec<(Timestamp, u64)>,
 }
 
 impl Supervisor {
@@ -29,6 +31,7 @@ impl Supervisor {
             clock,
             deadline,
             metrics_every,
+            turns,
         } = self;
         let mut cause = None;
         let mut late: Vec<_> = running.iter().map(|stage| stage.name.clone()).collect();
@@ -41,7 +44,8 @@ impl Supervisor {
             clock.sleep(deadline).await;
         };
         let mut timeout = std::pin::pin!(timeout);
-        let mut metrics = std::pin::pin!(tell_metrics(&handle, clock.clone(), metrics_every));
+        let metrics = tell_metrics(&handle, clock.clone(), metrics_every);
+        let mut metrics = std::pin::pin!(join(metrics, begin_turns(&handle, clock.clone(), turns)));
         loop {
             let end = {
                 let next = std::pin::pin!(ends.next());
@@ -92,4 +96,13 @@ async fn tell_metrics(handle: &RunHandle, clock: Clock, every: Option<Duration>)
             handle.hub.tell(Body::Metric(metric));
         }
     }
+}
+
+/// Begins the turns of a recorded run at their times; never ends.
+async fn begin_turns(handle: &RunHandle, clock: Clock, turns: Vec<(Timestamp, u64)>) {
+    for (time, turn) in turns {
+        clock.sleep_until(time).await;
+        handle.turn.reach(turn);
+    }
+    std::future::pending().await
 }

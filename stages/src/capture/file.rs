@@ -46,15 +46,15 @@ impl OneOrMany {
 }
 
 /// Sends each file as a frame. A file that cannot be read does not keep the others from being sent; the stage fails
-/// after the last one.
+/// after the last one. A restart keeps which file is next and that one could not be read: none is left out or sent twice.
 pub struct CaptureFile {
     paths: Vec<PathBuf>,
 }
 
 impl Stage for CaptureFile {
     async fn run(self, ctx: Context) -> Result<(), StageError> {
-        let mut first_error = None;
-        for (index, path) in self.paths.into_iter().enumerate() {
+        let mut place = ctx.kept_or(Place::default);
+        while let Some(path) = self.paths.get(place.index).cloned() {
             if ctx.is_stopping() {
                 break;
             }
@@ -62,16 +62,26 @@ impl Stage for CaptureFile {
             match spawn::blocking(move || read_picture(&path)).await {
                 Ok(picture) => {
                     let stamp = ctx.stamp();
-                    ctx.send(frame(picture, index as u64, label, stamp), stamp).await?;
+                    ctx.send(frame(picture, place.index as u64, label, stamp), stamp).await?;
                 }
                 Err(error) => {
                     ctx.reporter().warn(pipeline::error::chain(&error));
-                    first_error.get_or_insert(error);
+                    place.first_error.get_or_insert(Arc::new(error));
                 }
             }
+            place.index += 1;
+            ctx.keep(place.clone());
         }
-        first_error.map_or(Ok(()), |error| Err(error.into()))
+        place.first_error.map_or(Ok(()), |error| Err(StageError::fatal(error)))
     }
+}
+
+/// Where the stage is.
+#[derive(Clone, Default)]
+struct Place {
+    /// Of the next file.
+    index: usize,
+    first_error: Option<Arc<Error>>,
 }
 
 /// Reads and decodes a file. Blocks.

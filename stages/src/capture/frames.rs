@@ -11,7 +11,7 @@ use pipeline::spawn;
 use serde::Deserialize;
 
 use super::file::{frame, label_of, read_picture};
-use super::pace::{Pace, fault_of_fps};
+use super::pace::{Pace, Place, fault_of_fps};
 use crate::env::Env;
 use crate::error::{Error, Result};
 
@@ -43,7 +43,7 @@ impl Default for CaptureFramesConfig {
     }
 }
 
-/// Plays a folder of frames.
+/// Plays a folder of frames. A restart keeps which frame is next and when the first one was due: none is left out or sent twice.
 pub struct CaptureFrames {
     folder: PathBuf,
     config: CaptureFramesConfig,
@@ -52,23 +52,25 @@ pub struct CaptureFrames {
 impl Stage for CaptureFrames {
     async fn run(self, ctx: Context) -> Result<(), StageError> {
         let folder = self.folder;
-        let paths = spawn::blocking(move || pictures_in(&folder)).await?;
-        let pace = Pace::new(self.config.fps, self.config.realtime, &ctx);
-        let mut index = 0;
-        loop {
-            for path in &paths {
-                let Some(stamp) = pace.stamp(index, &ctx).await else {
-                    return Ok(());
-                };
-                let (label, path) = (label_of(path), path.clone());
-                let picture = spawn::blocking(move || read_picture(&path)).await?;
-                ctx.send(frame(picture, index, label, stamp), stamp).await?;
-                index += 1;
-            }
-            if !self.config.repeat {
-                return Ok(());
-            }
+        let paths = spawn::blocking(move || pictures_in(&folder))
+            .await
+            .map_err(StageError::fatal)?;
+        let mut place = Place::of(&ctx);
+        let pace = Pace::new(self.config.fps, self.config.realtime, place.start);
+        let n_paths = paths.len() as u64;
+        while self.config.repeat || place.index < n_paths {
+            let Some(stamp) = pace.stamp(place.index, &ctx).await else {
+                break;
+            };
+            let path = paths[(place.index % n_paths) as usize].clone();
+            let label = label_of(&path);
+            let picture = spawn::blocking(move || read_picture(&path))
+                .await
+                .map_err(StageError::fatal)?;
+            ctx.send(frame(picture, place.index, label, stamp), stamp).await?;
+            place.next(&ctx);
         }
+        Ok(())
     }
 }
 

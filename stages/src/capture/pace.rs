@@ -6,6 +6,31 @@ use pipeline::actor::{Context, Stamp};
 use pipeline::error::Fault;
 use pipeline::time::Timestamp;
 
+/// Where a source is; it keeps this over restarts, and goes on with the frame that it had not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The next frame, from 0.
+    pub index: u64,
+    /// When the source began.
+    pub start: Timestamp,
+}
+
+impl Place {
+    /// Where the source was before it was restarted, or its beginning.
+    pub fn of(ctx: &Context) -> Self {
+        ctx.kept_or(|| Self {
+            index: 0,
+            start: ctx.now(),
+        })
+    }
+
+    /// The frame was sent.
+    pub fn next(&mut self, ctx: &Context) {
+        self.index += 1;
+        ctx.keep(*self);
+    }
+}
+
 /// The pace of a source of recorded frames.
 pub struct Pace {
     fps: f64,
@@ -15,12 +40,8 @@ pub struct Pace {
 
 impl Pace {
     /// `fps` must be a positive number: see [`fault_of_fps`].
-    pub fn new(fps: f64, realtime: bool, ctx: &Context) -> Self {
-        Self {
-            fps,
-            realtime,
-            start: ctx.now(),
-        }
+    pub fn new(fps: f64, realtime: bool, start: Timestamp) -> Self {
+        Self { fps, realtime, start }
     }
 
     /// Waits for the time of frame `index` and gives its stamp; `None` if the run stops before.
@@ -34,7 +55,7 @@ impl Pace {
             });
         }
         let pts = Timestamp(self.start.0.saturating_add(time));
-        ctx.or_stop(ctx.clock().sleep_until(pts)).await?;
+        ctx.or_stop(ctx.sleep_until(pts)).await?;
         Some(Stamp {
             pts,
             turn: ctx.current_turn(),

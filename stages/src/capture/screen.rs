@@ -8,7 +8,7 @@ use pipeline::spawn;
 use serde::Deserialize;
 
 use super::file::frame;
-use super::pace::{Pace, fault_of_fps};
+use super::pace::{Pace, Place, fault_of_fps};
 use super::picture::Picture;
 use crate::error::{Error, Result};
 
@@ -34,21 +34,27 @@ impl Default for CaptureScreenConfig {
     }
 }
 
-/// Captures a screen.
+/// Captures a screen. A restart keeps the numbers and times of frames; what the screen showed meanwhile is lost.
 pub struct CaptureScreen {
     config: CaptureScreenConfig,
 }
 
 impl Stage for CaptureScreen {
     async fn run(self, ctx: Context) -> Result<(), StageError> {
-        let pace = Pace::new(self.config.fps, true, &ctx);
-        let mut index = 0;
-        while let Some(_due) = pace.stamp(index, &ctx).await {
+        let mut place = Place::of(&ctx);
+        let pace = Pace::new(self.config.fps, true, place.start);
+        while let Some(_due) = pace.stamp(place.index, &ctx).await {
             let config = self.config.clone();
             let stamp = ctx.stamp();
-            let (label, picture) = spawn::blocking(move || grab(&config)).await?;
-            ctx.send(frame(picture, index, label.into(), stamp), stamp).await?;
-            index += 1;
+            let grabbed = spawn::blocking(move || grab(&config)).await;
+            let (label, picture) = match grabbed {
+                Ok(grabbed) => grabbed,
+                // A screen that was never there does not come.
+                Err(error) if place.index == 0 => return Err(StageError::fatal(error)),
+                Err(error) => return Err(error.into()),
+            };
+            ctx.send(frame(picture, place.index, label.into(), stamp), stamp).await?;
+            place.next(&ctx);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::ffmpeg::Ffmpeg;
 use super::file::{frame, label_of};
-use super::pace::{Pace, fault_of_fps};
+use super::pace::{Pace, Place, fault_of_fps};
 use crate::env::Env;
 use crate::error::Result;
 
@@ -41,7 +41,8 @@ impl Default for CaptureVideoConfig {
     }
 }
 
-/// Plays a video.
+/// Plays a video. A restart keeps which frame is next and when the first one was due; the frames before it are decoded again and
+/// passed over.
 pub struct CaptureVideo {
     path: PathBuf,
     config: CaptureVideoConfig,
@@ -53,15 +54,29 @@ impl Stage for CaptureVideo {
             fps, realtime, ffmpeg, ..
         } = self.config;
         let label = label_of(&self.path);
-        let mut video = spawn::blocking(move || Ffmpeg::start(&ffmpeg, &self.path, fps)).await?;
-        let pace = Pace::new(fps, realtime, &ctx);
-        let mut index = 0;
-        while let Some(stamp) = pace.stamp(index, &ctx).await {
+        let mut place = Place::of(&ctx);
+        let started = spawn::blocking(move || Ffmpeg::start(&ffmpeg, &self.path, fps)).await;
+        let mut video = started.map_err(StageError::fatal)?;
+        for _ in 0..place.index {
+            let (passed, back) = spawn::blocking(move || (video.next_frame(), video)).await;
+            video = back;
+            if passed?.is_none() {
+                return Ok(());
+            }
+        }
+        let pace = Pace::new(fps, realtime, place.start);
+        while let Some(stamp) = pace.stamp(place.index, &ctx).await {
             let (next, back) = spawn::blocking(move || (video.next_frame(), video)).await;
             video = back;
-            let Some(picture) = next? else { break };
-            ctx.send(frame(picture, index, label.clone(), stamp), stamp).await?;
-            index += 1;
+            let next = match next {
+                Ok(next) => next,
+                // What is no video does not become one.
+                Err(error) if place.index == 0 => return Err(StageError::fatal(error)),
+                Err(error) => return Err(error.into()),
+            };
+            let Some(picture) = next else { break };
+            ctx.send(frame(picture, place.index, label.clone(), stamp), stamp).await?;
+            place.next(&ctx);
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ impl Default for AskConfig {
     }
 }
 
-/// Asks.
+/// Asks. It has nothing to lose by a restart but, without `retry`, the picture in hand.
 pub struct Ask {
     config: AskConfig,
 }

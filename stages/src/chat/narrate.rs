@@ -38,9 +38,15 @@ impl Default for NarrateConfig {
     }
 }
 
-/// Makes prompts.
+/// Makes prompts. A restart keeps what was said and whether there was a first picture.
 pub struct Narrate {
     config: NarrateConfig,
+    memory: Memory,
+}
+
+/// What a narrator remembers.
+#[derive(Clone, Debug, Default)]
+struct Memory {
     /// The last narrations, the newest at the end.
     said: VecDeque<String>,
     n_prompts: u64,
@@ -50,19 +56,18 @@ impl Narrate {
     pub fn new(config: NarrateConfig) -> Self {
         Self {
             config,
-            said: VecDeque::new(),
-            n_prompts: 0,
+            memory: Memory::default(),
         }
     }
 
     /// The conversation about a picture.
     pub fn prompt(&mut self, features: Features) -> Prompt {
         let config = &self.config;
-        let is_change = self.n_prompts > 0 || features.before.is_some();
-        self.n_prompts += 1;
+        let is_change = self.memory.n_prompts > 0 || features.before.is_some();
+        self.memory.n_prompts += 1;
         let words = config.change_prompt.as_ref().filter(|_| is_change).unwrap_or(&config.prompt);
         let mut messages: Vec<Message> = config.system.iter().map(|text| text_message(Role::System, text)).collect();
-        for said in &self.said {
+        for said in &self.memory.said {
             messages.push(text_message(Role::User, &config.prompt));
             messages.push(text_message(Role::Assistant, said));
         }
@@ -79,9 +84,10 @@ impl Narrate {
     pub fn hear(&mut self, text: &Text) {
         let said = text.text.trim();
         if text.finished.is_some() && !text.thought && !said.is_empty() {
-            self.said.push_back(said.to_owned());
-            while self.said.len() > self.config.history {
-                self.said.pop_front();
+            let kept = &mut self.memory.said;
+            kept.push_back(said.to_owned());
+            while kept.len() > self.config.history {
+                kept.pop_front();
             }
         }
     }
@@ -89,6 +95,7 @@ impl Narrate {
 
 impl Stage for Narrate {
     async fn run(mut self, ctx: Context) -> Result<(), StageError> {
+        self.memory = ctx.kept().unwrap_or_default();
         while let Some(packet) = ctx.recv().await {
             let stamp = packet.stamp();
             match packet.body {
@@ -99,6 +106,7 @@ impl Stage for Narrate {
                 Body::Text(text) => self.hear(&text),
                 _ => {}
             }
+            ctx.commit(self.memory.clone());
         }
         Ok(())
     }

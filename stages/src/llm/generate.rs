@@ -94,14 +94,38 @@ impl GenerateConfig {
     }
 }
 
-/// Answers one prompt after another.
+/// Answers one prompt after another. A restart keeps how much of the answer under way was told: with `retry` the prompt is asked
+/// again, what was told of its answer is passed over, and the rest follows. Draws of one seed are the same, so it is the same answer.
 pub struct Generate {
     config: GenerateConfig,
     model: OnEngine,
 }
 
+/// How far an answer is that is being told.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    /// Of the prompt's packet.
+    seq: u64,
+    n_ids: usize,
+    /// On its way.
+    piece: Option<(Vec<u32>, Vec<f32>)>,
+}
+
+impl Told {
+    fn sends(&mut self, ids: &[u32], logprobs: &[f32], ctx: &Context) {
+        self.piece = Some((ids.to_vec(), logprobs.to_vec()));
+        ctx.keep(self.clone());
+    }
+
+    fn sent(&mut self, ctx: &Context) {
+        self.n_ids += self.piece.take().map_or(0, |(ids, _)| ids.len());
+        ctx.keep(self.clone());
+    }
+}
+
 /// A prompt as it came.
 struct Asked {
+    seq: u64,
     stamp: Stamp,
     about: Option<FrameRef>,
     thinking: bool,
@@ -139,6 +163,7 @@ impl Stage for Generate {
                 &ctx,
                 request,
                 Asked {
+                    seq: packet.seq,
                     stamp,
                     about: tokens.about,
                     thinking,
@@ -153,6 +178,14 @@ impl Stage for Generate {
 impl Generate {
     /// Streams one answer; gives up when its turn is over.
     async fn answer(&self, ctx: &Context, request: GenerateRequest, asked: Asked) -> Result<(), StageError> {
+        let mut told = ctx.kept::<Told>().filter(|told| told.seq == asked.seq).unwrap_or_default();
+        told.seq = asked.seq;
+        if let Some((ids, logprobs)) = told.piece.clone() {
+            ctx.send(answer_body(&asked, ids, logprobs, None), asked.stamp).await?;
+            told.sent(ctx);
+        }
+        let n_before = told.n_ids;
+        let mut n_heard = 0;
         let events = self.model.engine.generate(request).await?;
         loop {
             let over = std::pin::pin!(ctx.turn().over(asked.stamp.turn));
@@ -164,8 +197,18 @@ impl Generate {
             };
             match event {
                 GenerateEvent::Prefill { .. } => {}
-                GenerateEvent::Tokens { ids, logprobs } => {
+                GenerateEvent::Tokens { mut ids, mut logprobs } => {
+                    // What an incarnation before has told.
+                    let known = n_before.saturating_sub(n_heard).min(ids.len());
+                    n_heard += ids.len();
+                    ids.drain(..known);
+                    logprobs.drain(..known.min(logprobs.len()));
+                    if ids.is_empty() {
+                        continue;
+                    }
+                    told.sends(&ids, &logprobs, ctx);
                     ctx.send(answer_body(&asked, ids, logprobs, None), asked.stamp).await?;
+                    told.sent(ctx);
                 }
                 GenerateEvent::Finished { reason, stats } => {
                     let finished = match reason {

@@ -19,15 +19,23 @@ pub struct ChannelConfig {
     pub name: Option<String>,
 }
 
-/// Hands packets on; waits while the program does not take them.
+/// Hands packets on; waits while the program does not take them. A restart keeps the channel: the program gets each packet once.
 pub struct Channel {
-    sender: Sender<Packet>,
+    env: Arc<Env>,
+    name: String,
 }
 
 impl Stage for Channel {
     async fn run(self, ctx: Context) -> Result<(), StageError> {
+        // It closes with the stage's end: nobody else has it then.
+        let sender = match ctx.kept::<Sender<Packet>>() {
+            Some(sender) => sender,
+            None => self.env.take_channel(&self.name)?,
+        };
+        ctx.keep(sender.clone());
         while let Some(packet) = ctx.recv().await {
-            self.sender.send(packet).await.map_err(|_| Closed)?;
+            ctx.waiting(sender.send(packet)).await.map_err(|_| Closed)?;
+            ctx.done();
         }
         Ok(())
     }
@@ -48,9 +56,9 @@ pub(super) fn register(registry: &mut Registry, env: &Arc<Env>) {
     let env = env.clone();
     let build = move |config: ChannelConfig, context: &BuildContext<'_>| {
         let name = config.name.unwrap_or_else(|| context.spec.name.clone());
-        Ok(Channel {
-            sender: env.take_channel(&name)?,
-        })
+        env.check_channel(&name)?;
+        let env = env.clone();
+        Ok(Channel { env, name })
     };
     registry.add("sink.channel", Factory::new(build).input("packets", &ANY));
 }

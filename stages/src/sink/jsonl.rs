@@ -19,17 +19,19 @@ pub struct JsonlConfig {
     pub path: Option<PathBuf>,
 }
 
-/// Writes JSON lines.
+/// Writes JSON lines. A restart keeps how far the file is: each text is there once. On standard output, whose past cannot be
+/// changed, a line during which writing failed may be there twice.
 pub struct Jsonl {
     path: Option<PathBuf>,
 }
 
 impl Stage for Jsonl {
     async fn run(self, ctx: Context) -> Result<(), StageError> {
-        let mut lines = Lines::open(self.path.as_deref())?;
+        let mut lines = Lines::open(self.path.as_deref(), ctx.kept())?;
         while let Some(packet) = ctx.recv().await {
             if let Some(text) = finished(packet) {
                 lines.write(&line(&text)?)?;
+                ctx.commit(lines.written());
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! `sink.terminal`: which frame, the words as they stream, and how fast they came.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use pipeline::actor::{Context, Stage};
 use pipeline::error::StageError;
@@ -9,8 +9,7 @@ use pipeline::registry::{Factory, Registry};
 use pipeline::time::Timestamp;
 use serde::Deserialize;
 
-use super::lines::collapsed;
-use crate::error::Error;
+use super::lines::{collapsed, print};
 
 /// The keys of `sink.terminal`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -20,12 +19,13 @@ pub struct TerminalConfig {
     pub live: Option<bool>,
 }
 
-/// Draws; an input `stats` from `llm.generate` adds tokens a second.
+/// Draws. A restart keeps the line that is open; what was printed stays. An input `stats` from `llm.generate` adds tokens a second.
 pub struct Terminal {
     config: TerminalConfig,
 }
 
 /// What is on the screen.
+#[derive(Clone)]
 struct View {
     live: bool,
     /// The answer that a line is open for: its turn.
@@ -117,26 +117,18 @@ fn printable(text: &str) -> String {
 
 impl Stage for Terminal {
     async fn run(self, ctx: Context) -> Result<(), StageError> {
-        let mut view = View::new(self.config.live.unwrap_or_else(|| io::stdout().is_terminal()));
+        let live = self.config.live;
+        let mut view = ctx.kept_or(|| View::new(live.unwrap_or_else(|| io::stdout().is_terminal())));
         while let Some(packet) = ctx.recv().await {
             match &packet.body {
                 Body::Metric(metric) => view.metric(metric),
                 Body::Text(text) => print(&view.text(text, packet.turn, packet.pts))?,
                 _ => {}
             }
+            ctx.commit(view.clone());
         }
-        print(view.end())?;
-        Ok(())
+        print(view.end())
     }
-}
-
-fn print(text: &str) -> Result<(), Error> {
-    let mut out = io::stdout();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_err(|source| Error::Write {
-        path: "standard output".into(),
-        source,
-    })
 }
 
 pub(super) fn register(registry: &mut Registry) {

@@ -8,7 +8,7 @@ use pipeline::packet::{Body, PacketKind};
 use pipeline::registry::{BuildContext, Factory, Registry};
 use serde::Deserialize;
 
-use super::lines::{Lines, written};
+use super::lines::{Lines, Written, written};
 
 /// The keys of `sink.text`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -18,16 +18,24 @@ pub struct TextConfig {
     pub path: Option<PathBuf>,
 }
 
-/// Writes words.
+/// Writes words. A restart keeps how far the file is and whether a line is open; as with `sink.jsonl` nothing is lost.
 pub struct TextSink {
     path: Option<PathBuf>,
 }
 
+/// Where the sink is.
+#[derive(Clone, Copy)]
+struct Place {
+    written: Written,
+    /// The turn of an answer whose line is open; one that was cancelled leaves it so.
+    open_turn: Option<u64>,
+}
+
 impl Stage for TextSink {
     async fn run(self, ctx: Context) -> Result<(), StageError> {
-        let mut lines = Lines::open(self.path.as_deref())?;
-        // An answer that was cancelled leaves its line open.
-        let mut open_turn = None;
+        let kept = ctx.kept::<Place>();
+        let mut lines = Lines::open(self.path.as_deref(), kept.map(|place| place.written))?;
+        let mut open_turn = kept.and_then(|place| place.open_turn);
         while let Some(packet) = ctx.recv().await {
             let Body::Text(text) = packet.body else { continue };
             if text.thought {
@@ -44,6 +52,10 @@ impl Stage for TextSink {
                 open_turn = None;
             }
             lines.write(&out)?;
+            ctx.commit(Place {
+                written: lines.written(),
+                open_turn,
+            });
         }
         if open_turn.is_some() {
             lines.write("\n")?;

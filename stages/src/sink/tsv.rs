@@ -18,17 +18,18 @@ pub struct TsvConfig {
     pub path: Option<PathBuf>,
 }
 
-/// Writes tab-separated lines.
+/// Writes tab-separated lines. A restart keeps and loses what one of `sink.jsonl` does.
 pub struct Tsv {
     path: Option<PathBuf>,
 }
 
 impl Stage for Tsv {
     async fn run(self, ctx: Context) -> Result<(), StageError> {
-        let mut lines = Lines::open(self.path.as_deref())?;
+        let mut lines = Lines::open(self.path.as_deref(), ctx.kept())?;
         while let Some(packet) = ctx.recv().await {
             if let Some(text) = finished(packet) {
                 lines.write(&line(&text))?;
+                ctx.commit(lines.written());
             }
         }
         Ok(())

@@ -140,7 +140,7 @@ impl Bpe {
 }
 
 /// Text of ids as they come: the bytes of an unfinished character are held back.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct StreamDecoder {
     held: Vec<u8>,
 }

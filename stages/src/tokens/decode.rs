@@ -21,13 +21,14 @@ pub struct TokensDecodeConfig {
     pub thoughts: bool,
 }
 
-/// Decodes answers.
+/// Decodes answers. A restart keeps the words of the answer under way: it goes on in the middle of a sentence, or of a character.
 pub struct TokensDecode {
     config: TokensDecodeConfig,
     text: Arc<ModelText>,
 }
 
 /// An answer under way.
+#[derive(Clone)]
 struct Answer {
     turn: u64,
     decoder: StreamDecoder,
@@ -79,7 +80,7 @@ impl Answer {
 
 impl Stage for TokensDecode {
     async fn run(self, ctx: Context) -> Result<(), StageError> {
-        let mut current: Option<Answer> = None;
+        let mut current = ctx.kept::<Option<Answer>>().flatten();
         while let Some(packet) = ctx.recv().await {
             let stamp = packet.stamp();
             let Body::Tokens(tokens) = packet.body else { continue };
@@ -87,20 +88,18 @@ impl Stage for TokensDecode {
                 continue;
             };
             // An answer of an older turn has no end.
-            let answer = match current.take().filter(|answer| answer.turn == stamp.turn) {
+            let mut answer = match current.take().filter(|answer| answer.turn == stamp.turn) {
                 Some(answer) => answer,
                 None => Answer::new(stamp.turn, thinking),
             };
-            let answer = current.insert(answer);
             let texts = answer.step(&self.text.bpe, &tokens, finished);
-            if finished.is_some() {
-                current = None;
-            }
+            current = finished.is_none().then_some(answer);
             for text in texts {
                 if self.config.thoughts || !text.thought {
                     ctx.send(Body::Text(text), stamp).await?;
                 }
             }
+            ctx.commit(current.clone());
         }
         Ok(())
     }

@@ -26,10 +26,11 @@ pub struct TokensEncodeConfig {
     pub number_pictures: bool,
 }
 
-/// Renders and tokenizes prompts.
+/// Renders and tokenizes prompts. It has nothing to lose by a restart but, without `retry`, the prompt in hand.
 pub struct TokensEncode {
     config: TokensEncodeConfig,
     text: Arc<ModelText>,
+    now_unix_s: Option<u64>,
 }
 
 impl Stage for TokensEncode {
@@ -38,21 +39,26 @@ impl Stage for TokensEncode {
             let stamp = packet.stamp();
             let Body::Prompt(prompt) = packet.body else { continue };
             let (text, config) = (self.text.clone(), self.config.clone());
-            let tokens = spawn::blocking(move || tokens_from_prompt(&text, &config, prompt)).await?;
+            let now_unix_s = self.now_unix_s.unwrap_or_else(unix_s);
+            let tokens = spawn::blocking(move || tokens_from_prompt(&text, &config, now_unix_s, prompt)).await?;
             ctx.send(Body::Tokens(tokens), stamp).await?;
         }
         Ok(())
     }
 }
 
-/// The ids of a conversation that asks for an answer.
+fn unix_s() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.unwrap_or_default().as_secs()
+}
+
+/// The ids of a conversation that asks for an answer at that time.
 ///
 /// Errors: those of the template and of [`expand`].
-pub fn tokens_from_prompt(text: &ModelText, config: &TokensEncodeConfig, prompt: Prompt) -> Result<Tokens> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+pub fn tokens_from_prompt(text: &ModelText, config: &TokensEncodeConfig, now_unix_s: u64, prompt: Prompt) -> Result<Tokens> {
     let options = ChatOptions {
         add_vision_id: config.number_pictures,
-        now_unix_s: now.as_secs(),
+        now_unix_s,
         ..ChatOptions::default()
     };
     let starts = text.bpe.added_token_starts();
@@ -114,6 +120,7 @@ pub(super) fn register(registry: &mut Registry, env: &Arc<Env>) {
         Ok(TokensEncode {
             config,
             text: env.model(context)?.text.clone(),
+            now_unix_s: env.now_unix_s,
         })
     };
     let factory = Factory::new(build)

@@ -13,7 +13,7 @@ pub struct Piece {
 }
 
 /// Splits one reply; however the reply is cut into steps, the texts come out the same.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ThinkingSplitter {
     state: State,
     /// Text that may be part of a tag, or white space that may be the last of a part.

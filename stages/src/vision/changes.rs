@@ -33,7 +33,7 @@ impl Default for ChangesConfig {
     }
 }
 
-/// Compares each frame with the last one that passed, so that slow changes add up until they show.
+/// Compares each frame with the last one that passed, so that slow changes add up until they show. A restart keeps that frame.
 pub struct Changes {
     config: ChangesConfig,
     last: Option<Frame>,
@@ -84,6 +84,7 @@ fn verdict(config: &ChangesConfig, last: Option<&Frame>, frame: &Frame) -> Verdi
 
 impl Stage for Changes {
     async fn run(mut self, ctx: Context) -> Result<(), StageError> {
+        self.last = ctx.kept().unwrap_or_default();
         while let Some(packet) = ctx.recv().await {
             let stamp = packet.stamp();
             let Body::Frame(frame) = packet.body else { continue };
@@ -91,6 +92,7 @@ impl Stage for Changes {
             self = back;
             if let Some(frame) = passed {
                 ctx.send(Body::Frame(frame), stamp).await?;
+                ctx.commit(self.last.clone());
             }
         }
         Ok(())

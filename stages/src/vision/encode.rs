@@ -24,7 +24,7 @@ pub struct EncodeConfig {
     pub max_pixels: Option<u64>,
 }
 
-/// Resizes and encodes frames.
+/// Resizes and encodes frames. A restart keeps the frame before, for pairs; the one in hand is encoded again with `retry`.
 pub struct Encode {
     config: EncodeConfig,
     model: OnEngine,
@@ -42,6 +42,7 @@ impl Stage for Encode {
             }
         };
         let (images, videos) = (cap(self.model.text.image_limits), cap(self.model.text.video_limits));
+        self.before = ctx.kept().unwrap_or_default();
         while let Some(packet) = ctx.recv().await {
             let stamp = packet.stamp();
             let Body::Frame(frame) = packet.body else { continue };
@@ -74,6 +75,9 @@ impl Stage for Encode {
                 handle: Arc::new(features),
             };
             ctx.send(Body::Features(body), stamp).await?;
+            if self.config.pairs {
+                ctx.commit(self.before.clone());
+            }
         }
         Ok(())
     }

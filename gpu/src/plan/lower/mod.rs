@@ -3,6 +3,7 @@
 mod attention;
 mod decode;
 mod rows;
+mod speech;
 mod weights;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -199,6 +200,7 @@ impl Lowering<'_> {
                 packed,
                 scales,
             } => self.quantize(*src, *src_dtype, [*n_rows, *k], *format, *packed, *scales),
+            Op::Speech(op) => self.speech(op),
         }
     }
 

@@ -4,6 +4,7 @@ mod folder;
 #[cfg(feature = "hub")]
 mod hub;
 mod memory;
+mod tar;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,6 +13,7 @@ pub use self::folder::Folder;
 #[cfg(feature = "hub")]
 pub use self::hub::{Hub, HubOptions, HubProgress};
 pub use self::memory::Memory;
+pub use self::tar::Tar;
 use crate::error::{Error, Result};
 
 /// A future that is `Send` where threads are (natively), boxed.

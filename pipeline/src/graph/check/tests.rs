@@ -81,7 +81,7 @@ input = "in"
 type = "test.count"
 "#;
     let expected = [
-        "line 2: pipeline.nam: is no key of [pipeline]; accepted: name",
+        "line 2: pipeline.nam: is no key of [pipeline]; accepted: name, restart, deadline_ms",
         "line 3: models: is no section; accepted: [pipeline], [model.NAME], [engine.NAME], [stage.NAME]",
         "line 5: model.eyes.source: is missing; accepted: a folder",
         "line 7: engine.main.type: is no type of engine; accepted: sim, wgpu",

@@ -1,0 +1,167 @@
+//! Writes a run down while it goes on. Not an engine's replies: crate `gpu` adds those with [`Recorder::write`].
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::bytes::Out;
+use super::container::TapeWriter;
+use super::kind;
+use super::packet::packet_to_bytes;
+use super::picture::PictureCoder;
+use super::tape::Start;
+use crate::error::Error;
+use crate::graph::Graph;
+use crate::packet::{Body, Packet};
+use crate::spawn;
+use crate::time::Timestamp;
+
+/// A recording that is being written. Clones write the same. Nothing that goes wrong here is in the run's way: it is told by
+/// [`Recorder::finish`].
+#[derive(Clone)]
+pub struct Recorder(Arc<Mutex<State>>);
+
+struct State {
+    writer: TapeWriter<Box<dyn Write + Send>>,
+    /// By the number of the source. Taken while it is at work.
+    pictures: BTreeMap<usize, PictureCoder>,
+    /// After it nothing is written.
+    failed: Option<Error>,
+    is_over: bool,
+}
+
+fn write_failed(source: std::io::Error) -> Error {
+    Error::RecordingWrite { source }
+}
+
+impl Recorder {
+    /// Begins a recording. `out` should not buffer: each chunk is written in one piece, at once.
+    ///
+    /// Errors: [`Error::RecordingWrite`].
+    pub fn new(out: impl Write + Send + 'static, start: &Start) -> Result<Self, Error> {
+        let mut writer = TapeWriter::new(Box::new(out) as Box<dyn Write + Send>).map_err(write_failed)?;
+        writer.write(kind::START, &start.to_bytes()).map_err(write_failed)?;
+        Ok(Self(Arc::new(Mutex::new(State {
+            writer,
+            pictures: BTreeMap::new(),
+            failed: None,
+            is_over: false,
+        }))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a chunk of another crate's.
+    pub fn write(&self, kind: u8, payload: &[u8]) {
+        let mut state = self.lock();
+        if state.failed.is_none() && !state.is_over {
+            state.failed = state.writer.write(kind, payload).map_err(write_failed).err();
+            if let Some(error) = &state.failed {
+                tracing::error!(%error, "the recording ends here");
+            }
+        }
+    }
+
+    fn fail(&self, error: Error) {
+        let mut state = self.lock();
+        if state.failed.is_none() {
+            tracing::error!(%error, "the recording ends here");
+            state.failed = Some(error);
+        }
+    }
+
+    /// The numbers that the graph's stages and links have from here on.
+    pub(crate) fn graph(&self, graph: &Graph, is_source: impl Fn(usize) -> bool) {
+        let mut out = Out::new();
+        out.list(graph.stages().iter().enumerate(), |out, (index, stage)| {
+            out.text(&stage.name).bool(is_source(index));
+        });
+        out.list(graph.links().iter(), |out, link| {
+            out.text(&graph.link_name(link));
+        });
+        self.write(kind::GRAPH, &out.0);
+    }
+
+    /// A source sends a packet.
+    pub(crate) async fn sent(&self, source: usize, now: Timestamp, packet: &Packet) {
+        let mut coder = self.lock().pictures.remove(&source).unwrap_or_default();
+        let is_picture = matches!(packet.body, Body::Frame(_));
+        let packet = packet.clone();
+        let work = move || {
+            let bytes = packet_to_bytes(&packet, &mut coder);
+            (bytes, coder)
+        };
+        let (bytes, coder) = match is_picture {
+            true => spawn::blocking(work).await,
+            false => work(),
+        };
+        self.lock().pictures.insert(source, coder);
+        match bytes {
+            Ok(bytes) => {
+                let mut out = Out::new();
+                out.number(source as u64).time(now).raw(&bytes);
+                self.write(kind::SENT, &out.0);
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// A stage takes packet `seq` from a link.
+    pub(crate) fn took(&self, link: usize, seq: u64) {
+        let mut out = Out::new();
+        out.number(link as u64).number(seq);
+        self.write(kind::TOOK, &out.0);
+    }
+
+    /// A source ended, well or with a failure.
+    pub(crate) fn source_ended(&self, source: usize, now: Timestamp, failure: Option<&str>) {
+        let mut out = Out::new();
+        out.number(source as u64).time(now).option(failure, |out, failure| {
+            out.text(failure);
+        });
+        self.write(kind::SOURCE_END, &out.0);
+    }
+
+    /// A turn begins.
+    pub(crate) fn turn(&self, now: Timestamp, turn: u64) {
+        let mut out = Out::new();
+        out.time(now).number(turn);
+        self.write(kind::TURN, &out.0);
+    }
+
+    /// Ends the recording; `failure` is what the run failed with. Whatever is written later is not kept.
+    ///
+    /// Errors: the first that there was: [`Error::RecordingWrite`]; [`Error::NotBytes`] of a source's packets.
+    pub fn finish(&self, failure: Option<&str>) -> Result<(), Error> {
+        let mut out = Out::new();
+        out.option(failure, |out, failure| {
+            out.text(failure);
+        });
+        self.write(kind::END, &out.0);
+        let mut state = self.lock();
+        state.is_over = true;
+        state.failed.take().map_or(Ok(()), Err)
+    }
+}
+
+/// A source's place in a recording.
+pub(crate) struct SourceTape {
+    pub recorder: Recorder,
+    pub source: usize,
+}
+
+impl SourceTape {
+    pub async fn sent(&self, now: Timestamp, packet: &Packet) {
+        self.recorder.sent(self.source, now, packet).await;
+    }
+
+    pub fn ended(&self, now: Timestamp, failure: Option<&Error>) {
+        let failure = failure.map(|error| match error {
+            Error::Stage { source, .. } => crate::error::chain(source.as_ref()),
+            other => crate::error::chain(other),
+        });
+        self.recorder.source_ended(self.source, now, failure.as_deref());
+    }
+}
