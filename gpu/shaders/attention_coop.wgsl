@@ -7,7 +7,7 @@
 //
 // grid   [ceil(T / 128), H, 1]: a workgroup 128 queries of a head, a subgroup of 32 lanes 16 of them, two lanes a query
 // needs  f16, subgroups, coop
-// parts  pages (dense | cache_f32 | cache_f16), width (80 | 128)
+// parts  pages (dense | halves | cache_f32 | cache_f16), width (80 | 128)
 // cost   4 T S E H operations; keys and values are read ceil(T / 128) times a head
 //
 // Lanes cannot see into matrices: scores and their exponentials go through workgroup memory. The sums so far are scaled
