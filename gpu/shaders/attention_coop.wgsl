@@ -7,12 +7,14 @@
 //
 // grid   [ceil(T / 128), H, 1]: a workgroup 128 queries of a head, a subgroup of 32 lanes 16 of them, two lanes a query
 // needs  f16, subgroups, coop
-// parts  pages (dense | cache_f32 | cache_f16), width (80 | 128)
+// parts  pages (dense | halves | cache_f32 | cache_f16), width (80 | 128)
 // cost   4 T S E H operations; keys and values are read ceil(T / 128) times a head
 //
 // Lanes cannot see into matrices: scores and their exponentials go through workgroup memory. The sums so far are scaled
 // down only when a score of some row passes the row's reference by 8 powers of two, which is rare; the exponentials stay
-// below 256 that way. `subgroupBarrier` does not order workgroup memory, so all barriers are the workgroup's.
+// below 256 that way. `subgroupBarrier` does not order workgroup memory, so all barriers are the workgroup's. Every variable
+// there is of whole 16 bytes: a driver reads matrices sixteen bytes at a time, and one word between two arrays made it
+// read beside them.
 // Source: Dao, "FlashAttention-2", arXiv:2307.08691.
 override E4: u32 = 16u; // E / 4
 const QUERIES: u32 = 128u;
@@ -32,7 +34,7 @@ var<workgroup> k_tile: array<vec4<f16>, KEYS * ROW>;
 var<workgroup> v_tile: array<vec4<f16>, KEYS * ROW>;
 var<workgroup> scores: array<vec4<f32>, QUERIES * SCORES>;
 var<workgroup> weights: array<vec4<f16>, QUERIES * WEIGHTS>;
-var<workgroup> grew: u32; // some row's reference has moved
+var<workgroup> grew: array<atomic<u32>, 4>; // the first: some row's reference has moved
 
 // Vector i of a row of a tile: zeros beyond the head.
 fn padded(raw: Raw, i: u32) -> vec4<f16> {
@@ -97,7 +99,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
 //% end
         if lane == 0u {
-            grew = 0u;
+            atomicStore(&grew[0], 0u);
         }
         workgroupBarrier();
 //% for u in 2
@@ -143,7 +145,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         top = select(top, peak, moves);
         let factor = exp2(before - top);
         if moves {
-            grew = 1u;
+            atomicStore(&grew[0], 1u);
         }
         var seen = vec4<f32>();
 //% for c in 4
@@ -152,7 +154,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         seen += weight$c;
 //% end
         total = total * factor + dot(seen, vec4<f32>(1.0));
-        if workgroupUniformLoad(&grew) != 0u {
+        if workgroupUniformLoad(&grew[0]) != 0u {
 //% for e in EF
             coopStoreT(sum_$e, &scores[my_scores], SCORES);
             workgroupBarrier();

@@ -10,7 +10,7 @@
 // needs  f16, subgroups, coop
 // parts  halves (f16 | q8 | q4), tile (wide | small), result (f32 | f16), gelu, finish_four
 // cost   2 T n k operations; W is read and unpacked ceil(T / TILE_T) times, x read ceil(n / TILE_N) times
-override PAIR: u32 = 0u; // 1: sixteen rows of G and sixteen of U by turns
+override PAIR: u32 = 0u; // 1: the first half of a tile's rows is of G, the other of U
 override EDGE: u32 = 1u; // 0: k is a multiple of 64
 const ROW: u32 = 18u;    // vectors from a row of a tile to the next: 64 values, and 8 that set rows on different banks
 const SIDE: u32 = 20u;   // the same for 16 sums
@@ -47,11 +47,9 @@ fn input(base: u32, i: u32) -> vec4<f16> {
 
 // Sixteen values of W, the row counted in the tile, for part `halves`: beyond the last row that one again, beyond a row's
 // end values that meet zeros of x.
-fn stored(first_n: u32, row: u32, i: u32) -> Raw {
-    let local = select(row, row / 32u * 16u + row % 16u, PAIR == 1u);
+fn stored(first_n: u32, row: u32, i: u32, up: bool) -> Raw {
     let row16 = params.row4 / 4u;
-    let unit = min(first_n + local, params.n_rows - 1u) * row16 + min(i, row16 - 1u);
-    return raw16(unit, PAIR == 1u && (row & 16u) != 0u);
+    return raw16(min(first_n + row, params.n_rows - 1u) * row16 + min(i, row16 - 1u), up);
 }
 
 @compute @workgroup_size(LANES)
@@ -66,6 +64,8 @@ fn main(
     let subgroup = lane / 32u;
     let my_t = subgroup % (TILE_T / (16u * MA)) * (16u * MA);
     let my_n = subgroup / (TILE_T / (16u * MA)) * 32u;
+    let my_w = select(my_n, my_n / 2u, PAIR == 1u);
+    let next_w = select(16u, TILE_N / 2u, PAIR == 1u);
 //% for i in MA
     var sum_$i_0 = coop_mat16x16<f32, C>();
     var sum_$i_1 = coop_mat16x16<f32, C>();
@@ -81,9 +81,9 @@ fn main(
     var x_high$q = input(x_base$q, x_column + 1u);
 //% end
 //% for q in WU
-    let w_row$q = (lane + $qu * LANES) / 4u;
-    let w_at$q = w_row$q * ROW + w_column * 4u;
-    var w$q = stored(first_n, w_row$q, w_column);
+    let w_at$q = (lane + $qu * LANES) / 4u * ROW + w_column * 4u;
+    let w_row$q = select((lane + $qu * LANES) / 4u, lane / 4u, PAIR == 1u);
+    var w$q = stored(first_n, w_row$q, w_column, PAIR == 1u && $qu == 1u);
 //% end
     for (var k = 0u; k < k4; k += 16u) {
         workgroupBarrier();
@@ -102,7 +102,7 @@ fn main(
         x_high$q = input(x_base$q, next + x_column + 1u);
 //% end
 //% for q in WU
-        w$q = stored(first_n, w_row$q, next / 4u + w_column);
+        w$q = stored(first_n, w_row$q, next / 4u + w_column, PAIR == 1u && $qu == 1u);
 //% end
 //% for s in 4
         {
@@ -110,7 +110,7 @@ fn main(
             let a$i = coopLoadT<coop_mat16x16<f16, A>>(&x_tile[(my_t + $iu * 16u) * ROW + $su * 4u], ROW);
 //% end
 //% for j in 2
-            let b$j = coopLoad<coop_mat16x16<f16, B>>(&w_tile[(my_n + $ju * 16u) * ROW + $su * 4u], ROW);
+            let b$j = coopLoad<coop_mat16x16<f16, B>>(&w_tile[(my_w + $ju * next_w) * ROW + $su * 4u], ROW);
 //% for i in MA
             sum_$i_$j = coopMultiplyAdd(a$i, b$j, sum_$i_$j);
 //% end

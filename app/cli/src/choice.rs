@@ -86,7 +86,7 @@ fn remember(folder: &Path, adapter: &Adapter, choice: &Choice) -> std::io::Resul
 }
 
 /// The key stands in the file too: two keys of one hash are told apart.
-fn file(folder: &Path, key: &str) -> PathBuf {
+pub fn file(folder: &Path, key: &str) -> PathBuf {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     folder.join(format!("{:016x}.json", hasher.finish()))

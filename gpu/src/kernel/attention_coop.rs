@@ -17,6 +17,8 @@ pub const MAX_E: usize = 128;
 pub struct AttentionCoop {
     /// Its y is f16.
     pub heads: Heads,
+    /// Dense keys and values are f16.
+    pub half: bool,
 }
 
 /// Values of a head as the matrices have them.
@@ -59,6 +61,7 @@ impl Kernel for AttentionCoop {
 
     fn parts(&self) -> Vec<&'static str> {
         let pages = match self.heads.keys {
+            Keys::Dense { .. } if self.half => "pages_halves",
             Keys::Dense { .. } => "pages_dense",
             Keys::Cache { dtype: DType::F16, .. } => "pages_cache_f16",
             Keys::Cache { .. } => "pages_cache_f32",

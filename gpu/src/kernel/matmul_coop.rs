@@ -1,7 +1,7 @@
 //! Matrix times many vectors by cooperative matrices; see `shaders/matmul_coop.wgsl`.
 
 use super::cost::{Amount, Class, Unit};
-use super::linear::{Linear, WeightRows};
+use super::linear::{Linear, WeightRows, gelu_word};
 use super::matmul::Params;
 use super::{Access, Binding, Cost, Kernel, Override};
 use crate::error::{Error, Result};
@@ -134,7 +134,11 @@ impl Kernel for MatmulCoop {
 
     fn overrides(&self) -> Vec<Override> {
         let edge = !self.linear.k.is_multiple_of(DEPTH);
-        vec![("PAIR", self.up.is_some().into()), ("EDGE", edge.into())]
+        vec![
+            ("PAIR", self.up.is_some().into()),
+            ("EDGE", edge.into()),
+            ("GELU", gelu_word(self.linear.gelu)),
+        ]
     }
 
     fn grid(&self) -> [u32; 3] {

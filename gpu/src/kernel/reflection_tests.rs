@@ -138,7 +138,11 @@ fn dispatches() -> Vec<Dispatch> {
         add(Dispatch::new(&Attention { heads }, 0));
         for e in [72, 128] {
             let heads = Heads { e, ..heads };
-            add(Dispatch::new(&AttentionCoop { heads }, 0));
+            for half in [false, true] {
+                if !half || matches!(keys, Keys::Dense { .. }) {
+                    add(Dispatch::new(&AttentionCoop { heads, half }, 0));
+                }
+            }
         }
         add(Dispatch::new(&AttnDecode { heads, workgroup }, 0));
         for rows in [2, 4] {
@@ -244,21 +248,24 @@ fn dispatches() -> Vec<Dispatch> {
         },
         0,
     ));
-    add(Dispatch::new(
-        &rope::Rope {
-            x: a,
-            table: b,
-            map: c,
-            pos: d,
-            y: e,
-            t: 1,
-            h: 1,
-            half: 2,
-            f: 2,
-            workgroup,
-        },
-        0,
-    ));
+    for to_f16 in [false, true] {
+        add(Dispatch::new(
+            &rope::Rope {
+                x: a,
+                table: b,
+                map: c,
+                pos: d,
+                y: e,
+                t: 1,
+                h: 1,
+                half: 2,
+                to_f16,
+                f: 2,
+                workgroup,
+            },
+            0,
+        ));
+    }
     add(Dispatch::new(
         &overlay::Overlay {
             x: a,

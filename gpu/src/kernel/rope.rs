@@ -11,7 +11,8 @@ pub struct Rope {
     pub table: Operand, // [p, f, 2] f32
     pub map: Operand,   // [half] u32
     pub pos: Operand,   // [axes, t] u32
-    pub y: Operand,     // [t, h, 2 half] f32
+    pub y: Operand,     // [t, h, 2 half] f32, or f16 if `to_f16`
+    pub to_f16: bool,
     pub t: usize,
     pub h: usize,
     pub half: usize,
@@ -51,6 +52,10 @@ impl Kernel for Rope {
             &[("x", self.x), ("table", self.table), ("map", self.map), ("pos", self.pos)],
             &[("y", self.y)],
         )
+    }
+
+    fn parts(&self) -> Vec<&'static str> {
+        vec![if self.to_f16 { "turned_f16" } else { "turned_f32" }]
     }
 
     fn overrides(&self) -> Vec<Override> {

@@ -95,6 +95,23 @@ pub fn find(recording: &Recording, variants: &Variants, fusions: &Fusions) -> Ha
             halves.buffers.insert(root);
         }
     }
+    // Keys and values that only an attention on matrices reads.
+    for (idx, op) in recording.ops.iter().enumerate() {
+        let Op::Attention { k, v, y, .. } = op else {
+            continue;
+        };
+        let [k, v, y] = [*k, *v, *y].map(|buffer| recording.root(buffer));
+        let only = |root: Buffer| inner(root) && readers.get(&root).map(Vec::as_slice) == Some(&[idx][..]);
+        let writer = |root: Buffer| {
+            recording.ops[..idx]
+                .iter()
+                .find(|op| writes(op).iter().any(|&w| recording.root(w) == root))
+        };
+        let turned = matches!(writer(k), Some(Op::Rope { .. }));
+        if halves.buffers.contains(&y) && only(k) && only(v) && turned && writer(v).is_some_and(coop) {
+            halves.buffers.extend([k, v]);
+        }
+    }
     halves
 }
 
@@ -147,4 +164,143 @@ fn readers(recording: &Recording) -> BTreeMap<Buffer, Vec<usize>> {
         }
     }
     readers
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::{Adapter, CoopScalar, CoopShape};
+    use crate::model::ops::{self, Linear, Norm, RopeTable};
+    use crate::plan::{Plan, lower};
+    use crate::recording::GeluForm;
+    use crate::tensor::{DType, TensorId};
+    use crate::weights::WeightPart;
+
+    fn with_matrices() -> Adapter {
+        Adapter {
+            shader_f16: true,
+            subgroups: Some((32, 32)),
+            subgroup_barrier: true,
+            workgroup_memory_bytes: 48 << 10,
+            storage_buffers: 16,
+            coop: vec![CoopShape {
+                m: 16,
+                n: 16,
+                k: 16,
+                inputs: CoopScalar::F16,
+                sums: CoopScalar::F32,
+            }],
+            ..Adapter::plain("matrices")
+        }
+    }
+
+    fn layer(n: usize, k: usize, format: Format) -> Linear {
+        let scales = format.has_scales().then_some(TensorId(51));
+        let part = WeightPart {
+            first_row: 0,
+            n_rows: n,
+            packed: TensorId(50),
+            scales,
+        };
+        Linear {
+            weight: Arc::new(Weight {
+                name: "w".into(),
+                format,
+                n,
+                k,
+                parts: vec![part],
+            }),
+            bias: None,
+        }
+    }
+
+    /// A block of the vision tower and a SwiGLU behind it, 64 rows.
+    fn block(format: Format) -> crate::Result<Recording> {
+        let (t, d, heads) = (64, 128, 2);
+        let rec = &mut Recording::new("block");
+        let norm = Norm {
+            weight: TensorId(1),
+            bias: None,
+            eps: 1e-6,
+        };
+        let rope = RopeTable {
+            table: TensorId(2),
+            map: TensorId(3),
+            n_positions: 8,
+            n_frequencies: 4,
+            head_dim: d / heads,
+        };
+        let x = rec.bind(TensorId(4), DType::F32, [t, d]);
+        let pos = rec.bind(TensorId(5), DType::U32, [2, t]);
+        let h = ops::norm(rec, x, &norm)?;
+        let q = ops::linear(rec, h, &layer(d, d, format))?;
+        let k = ops::linear(rec, h, &layer(d, d, format))?;
+        let v = ops::linear(rec, h, &layer(d, d, format))?;
+        let q = ops::rope(rec, q, &rope, pos)?;
+        let k = ops::rope(rec, k, &rope, pos)?;
+        let v = rec.view(v, [t, heads, d / heads])?;
+        let h = ops::attention(rec, q, k, v, 0.1)?;
+        let h = ops::linear(rec, h, &layer(d, d, format))?;
+        let x = ops::add(rec, x, h)?;
+        let h = ops::linear(rec, x, &layer(d, d, format))?;
+        let h = ops::gelu(rec, h, GeluForm::Tanh);
+        let h = ops::linear(rec, h, &layer(d, d, format))?;
+        let gate = ops::linear(rec, h, &layer(256, d, format))?;
+        let up = ops::linear(rec, h, &layer(256, d, format))?;
+        let h = ops::swiglu(rec, gate, up)?;
+        let y = rec.bind(TensorId(6), DType::F32, [t, d]);
+        ops::linear_into(rec, h, &layer(d, 256, format), y)?;
+        Ok(std::mem::take(rec))
+    }
+
+    fn kernels(plan: &Plan) -> Vec<&'static str> {
+        plan.dispatches.iter().map(|dispatch| dispatch.kernel).collect()
+    }
+
+    #[test]
+    fn what_matrices_multiply_stays_in_f16_between_kernels() -> crate::Result<()> {
+        let plan = lower(&block(Format::Q4)?, &with_matrices())?;
+        let m = "matmul_coop";
+        // x is f32 for the residual, so the layer behind it gets a copy; gate and up get one of f32, too.
+        let expected = [
+            "norm_four",
+            m,
+            m,
+            m,
+            "rope",
+            "rope",
+            "attention_coop",
+            m,
+            "halve",
+            m,
+            m,
+            "halve",
+            m,
+            m,
+        ];
+        assert_eq!(kernels(&plan), expected, "{plan}");
+        let parts = |i: usize| plan.dispatches[i].parts.join(" ");
+        assert_eq!(parts(0), "result_f16");
+        assert_eq!(parts(3), "halves_q4 tile_small result_f16", "values");
+        assert_eq!(parts(4), "turned_f32", "queries");
+        assert_eq!(parts(5), "turned_f16", "keys");
+        assert_eq!(parts(6), "pages_halves width_80");
+        assert_eq!(parts(12), "halves_q4 tile_small result_f16", "gate and up");
+        Ok(())
+    }
+
+    #[test]
+    fn weights_of_f32_and_adapters_without_matrices_keep_f32() -> crate::Result<()> {
+        let plans = [
+            lower(&block(Format::F32)?, &with_matrices())?,
+            lower(&block(Format::Q4)?, &Adapter::plain("no matrices"))?,
+        ];
+        for plan in plans {
+            let coop = |kernel: &&&str| kernel.ends_with("_coop") || **kernel == "halve" || **kernel == "norm_four";
+            assert_eq!(kernels(&plan).iter().filter(coop).count(), 0, "{plan}");
+        }
+        Ok(())
+    }
 }

@@ -1,5 +1,7 @@
 //! The command line of `qwglm bench`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::args::QuantArg;
@@ -23,6 +25,8 @@ Examples:
   qwglm bench --shape qwen3-vl-8b --quant 4 --cancel
   qwglm bench --shape qwen3-vl-2b --contexts 0,2048 --prefill 512 --images 640x352 --json
   qwglm bench kernels --shape qwen3-vl-8b --layers 4   # each kernel on this model's own shapes
+  qwglm bench --calibrate                              # this adapter's profile, for qwglm plan --gpu here
+  qwglm bench --calibrate --output mine.toml
   qwglm bench pipeline                                 # what the runtime itself costs";
 
 #[derive(Debug, Subcommand)]
@@ -88,6 +92,12 @@ pub struct BenchModelArgs {
     /// What computes
     #[arg(long, value_enum, default_value = "wgpu")]
     pub engine: Engine,
+    /// Instead: what the adapter can do (bandwidth, rates, launches) and how much of it kernels reach, as a profile
+    #[arg(long)]
+    pub calibrate: bool,
+    /// The file of the profile [default: in the cache folder, where `plan --gpu here` finds it]
+    #[arg(short, long, value_name = "FILE", requires = "calibrate")]
+    pub output: Option<PathBuf>,
 }
 
 /// What computes.

@@ -1,6 +1,7 @@
 //! `qwglm bench`: how fast this machine is, as a table or as JSON. What is measured is in the files beside this one.
 
 pub mod args;
+pub mod calibrate;
 mod cpu;
 mod kernels;
 mod machine;
@@ -24,6 +25,7 @@ pub async fn bench(args: BenchArgs) -> Result<()> {
     match args.what {
         Some(BenchCommand::Kernels(args)) => bench_kernels(args).await,
         Some(BenchCommand::Pipeline(args)) => bench_pipeline(args).await,
+        None if args.model.calibrate => bench_calibrate(args.model).await,
         None => bench_model(args.model).await,
     }
 }
@@ -33,6 +35,14 @@ async fn bench_model(args: BenchModelArgs) -> Result<()> {
     match args.shape.json {
         true => print(&format!("{}\n", measured.json()?)),
         false => print(&measured.table()),
+    }
+}
+
+async fn bench_calibrate(args: BenchModelArgs) -> Result<()> {
+    let calibrated = calibrate::measure(&args).await?;
+    match args.shape.json {
+        true => print(&format!("{}\n", calibrated.json()?)),
+        false => print(&calibrated.table()),
     }
 }
 

@@ -14,15 +14,17 @@ use gpu::protocol::{
 use gpu::sampler::Sampling;
 use pipeline::time::Clock;
 use pipeline::trace::Trace;
+use sim::timing::{Profile, bundled};
 use sim::{Kernels, SimEngine};
 
 use super::args::{BenchModelArgs, Engine};
+use super::calibrate;
 use super::cpu::processor_time;
 use super::kernels::WARM_UP;
 use super::machine::Machine;
 use super::median;
 use super::model_report::{Cancel, Decode, Image, Measured, Prefill};
-use super::observed::{Observed, Seen};
+use super::observed::{Observed, PlanCost, Seen};
 use super::shape::Shape;
 use crate::choice::{self, Recall};
 
@@ -85,15 +87,22 @@ async fn measure_on(handle: GpuHandle, args: &BenchModelArgs, shape: &Shape, see
     };
     let started = Instant::now();
     let info = handle.load(shape.weights()?, options, None).await?;
+    let load_s = started.elapsed().as_secs_f64();
+    let adapter = handle.stats().await?.adapter;
+    let (profile, roofline) = match (calibrate::remembered(&adapter), bundled::of_adapter(&adapter)) {
+        (Some(profile), _) => (Some(profile), Some("calibrated")),
+        (None, (profile, true)) => (Some(profile), Some("published")),
+        (None, (_, false)) => (None, None),
+    };
     let bench = Bench {
         handle,
         info,
+        profile,
         shape,
         seen,
         runs: args.shape.runs,
         n_tokens: args.tokens,
     };
-    let load_s = started.elapsed().as_secs_f64();
     let mut decode = Vec::new();
     for &context in &args.contexts.0 {
         decode.push(bench.decode(context).await?);
@@ -120,6 +129,7 @@ async fn measure_on(handle: GpuHandle, args: &BenchModelArgs, shape: &Shape, see
         quant: shape.quant_name(),
         layers: shape.config.text.num_hidden_layers,
         runs: args.shape.runs,
+        roofline,
         load_s,
         weight_bytes: bench.info.weight_bytes,
         cache_bytes: bench.info.cache_bytes,
@@ -136,6 +146,8 @@ async fn measure_on(handle: GpuHandle, args: &BenchModelArgs, shape: &Shape, see
 struct Bench<'a> {
     handle: GpuHandle,
     info: ModelInfo,
+    /// Of the device, if one is known.
+    profile: Option<Profile>,
     shape: &'a Shape,
     seen: &'a Seen,
     runs: u32,
@@ -164,6 +176,13 @@ impl Bench<'_> {
             stop_ids: vec![u32::MAX],
             thinking: None,
         }
+    }
+
+    /// The least time that these plans need on this device, of the seconds that they took.
+    fn share(&self, plans: &[(&PlanCost, usize)], took_s: f64) -> Option<f64> {
+        let profile = self.profile.as_ref()?;
+        let least: f64 = plans.iter().map(|(plan, n_cached)| plan.least_s(profile, *n_cached)).sum();
+        (least > 0.0 && took_s > 0.0).then(|| least / took_s)
     }
 
     async fn answer(&self, request: GenerateRequest) -> Result<Answer> {
@@ -219,7 +238,7 @@ impl Bench<'_> {
             made_in_loop: after.created + after.prepared - before.created - before.prepared,
             bytes_a_step: plan.bytes(middle),
             gb_s: plan.bytes(middle) as f64 / step_us.max(1e-3) / 1e3,
-            share_of_roofline: None,
+            share_of_roofline: self.share(&[(&plan, middle)], step_us / 1e6),
         })
     }
 
@@ -244,12 +263,12 @@ impl Bench<'_> {
         let ms = median(&times);
         let plans = self.seen.counts().plans;
         let mut at = 0;
-        let chunks = buckets(length).into_iter().map(|(bucket, tokens)| {
+        let mut chunks = Vec::new();
+        for (bucket, tokens) in buckets(length) {
+            chunks.extend(plans.get(&format!("prefill {bucket}")).map(|plan| (plan, at)));
             at += tokens;
-            let plan = plans.get(&format!("prefill {bucket}"));
-            plan.map_or(0, |plan| plan.operations(at - tokens))
-        });
-        let operations: u64 = chunks.sum();
+        }
+        let operations: u64 = chunks.iter().map(|(plan, at)| plan.operations(*at)).sum();
         Ok(Prefill {
             length,
             tokens_per_s: length as f64 * 1e3 / ms.max(1e-6),
@@ -258,7 +277,7 @@ impl Bench<'_> {
             first_token_ms: median(&first),
             operations,
             tera_ops_s: operations as f64 / ms.max(1e-6) / 1e9,
-            share_of_roofline: None,
+            share_of_roofline: self.share(&chunks, ms / 1e3),
         })
     }
 
@@ -290,7 +309,7 @@ impl Bench<'_> {
             first_token_ms: median(&first),
             operations: plan.operations(0),
             tera_ops_s: plan.operations(0) as f64 / ms.max(1e-6) / 1e9,
-            share_of_roofline: None,
+            share_of_roofline: self.share(&[(&plan, 0)], ms / 1e3),
         })
     }
 

@@ -17,6 +17,8 @@ pub struct Measured {
     pub quant: &'static str,
     pub layers: usize,
     pub runs: u32,
+    /// Whose rates the shares of the roofline are of: this adapter's as `calibrated`, or as `published`.
+    pub roofline: Option<&'static str>,
     pub load_s: f64,
     pub weight_bytes: u64,
     pub cache_bytes: u64,
@@ -101,8 +103,12 @@ impl Measured {
         let mut lines = vec![
             self.machine.line(),
             format!(
-                "{}, {} layers, quant {}; medians of {}",
-                self.shape, self.layers, self.quant, self.runs
+                "{}, {} layers, quant {}; medians of {}; roofline {}",
+                self.shape,
+                self.layers,
+                self.quant,
+                self.runs,
+                self.roofline.unwrap_or("unknown (qwglm bench --calibrate)")
             ),
             format!(
                 "loaded in {:.1} s: weights {} MiB, cache {} MiB, in all {} MiB; a step has {} dispatches, {} a layer",

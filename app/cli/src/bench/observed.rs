@@ -10,6 +10,7 @@ use gpu::kernel::cost::Cost;
 use gpu::plan::Plan;
 use gpu::recording::{Op, Recording};
 use gpu::tensor::TensorId;
+use sim::timing::Profile;
 
 /// What an engine was asked for so far. Only ever grows.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +38,19 @@ impl PlanCost {
     /// Bytes that are touched with `n` tokens in the cache.
     pub fn bytes(&self, n: usize) -> u64 {
         self.costs.iter().map(|cost| cost.touched_bytes(n)).sum()
+    }
+
+    /// Seconds that no engine can undercut on a device of this profile: each dispatch's bytes through its memory, or its
+    /// operations on its fastest unit.
+    pub fn least_s(&self, profile: &Profile, n: usize) -> f64 {
+        let rates = profile.rates;
+        let fastest = rates.f32.max(rates.f16).max(rates.int8).max(rates.matrix) * 1e12;
+        let least = |cost: &Cost| {
+            let operations: u64 = cost.operations.iter().map(|amount| amount.at(n)).sum();
+            let bytes = cost.touched_bytes(n) as f64;
+            (bytes / (profile.memory.bandwidth_gb_s * 1e9)).max(operations as f64 / fastest)
+        };
+        self.costs.iter().map(least).sum()
     }
 
     /// On all units, with `n` tokens in the cache.

@@ -139,7 +139,9 @@ pub async fn choose<E: Tunable>(engine: &mut E, clock: &Clock) -> Result<Choice>
 }
 
 /// The 8B model's shapes: two of its layers, a block of its tower.
-fn timed_size() -> Result<Size> {
+///
+/// Errors: none but for a bug: the configuration is this crate's own.
+pub fn timed_size() -> Result<Size> {
     let fault = |error: serde_json::Error| Error::Engine {
         what: "the timed model",
         message: error.to_string(),

@@ -20,7 +20,7 @@ pub const BLOCK: usize = 32;
 /// Sampled ids that the ring holds; far more than are ever in flight.
 pub const RING_LEN: usize = 256;
 /// Prompt tokens fed at once.
-pub const MAX_CHUNK: usize = 256;
+pub const MAX_CHUNK: usize = 512;
 const MIN_CHUNK: usize = 16;
 /// Grids that stay prepared.
 const MAX_GRIDS: usize = 2;

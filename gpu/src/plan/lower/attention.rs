@@ -33,7 +33,7 @@ impl Lowering<'_> {
             e,
             scale,
         };
-        self.attend(heads, self.is_half(y))
+        self.attend(heads, self.is_half(y), self.is_half(k))
     }
 
     pub(super) fn cached_attention(&mut self, q: Buffer, cache: &KvLayer, state: Buffer, scale: f32, y: Buffer) -> Result<()> {
@@ -62,10 +62,10 @@ impl Lowering<'_> {
             e,
             scale,
         };
-        self.attend(heads, self.is_half(y))
+        self.attend(heads, self.is_half(y), false)
     }
 
-    pub(super) fn attend(&mut self, heads: Heads, half: bool) -> Result<()> {
+    fn attend(&mut self, heads: Heads, half: bool, half_keys: bool) -> Result<()> {
         let n = heads.t * heads.heads * heads.e;
         let expected = if half { 2 * n as u64 } else { DType::F32.size_bytes(n) };
         if heads.y.size_bytes != expected {
@@ -80,7 +80,7 @@ impl Lowering<'_> {
             return Ok(());
         }
         if half {
-            return self.push(AttentionCoop { heads });
+            return self.push(AttentionCoop { heads, half: half_keys });
         }
         if heads.t == 1 {
             let workgroup = self.tuning.decode.max((heads.e as u32 / 4).next_power_of_two());

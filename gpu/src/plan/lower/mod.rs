@@ -348,6 +348,7 @@ impl Lowering<'_> {
             map: self.operand(map),
             pos: self.operand(pos),
             y: self.operand(y),
+            to_f16: self.is_half(y),
             t,
             h,
             half: e / 2,
