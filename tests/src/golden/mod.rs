@@ -5,6 +5,7 @@ mod dequantised;
 mod folder;
 mod forward;
 mod media;
+mod parakeet;
 mod qwen3_vl;
 mod qwen_text;
 mod stated;
@@ -33,9 +34,11 @@ pub fn compare(folder: &Path, scope: Scope) -> Vec<Row> {
         qwen_text::compare(folder, &name)
     } else if folder.join("media.safetensors").exists() {
         qwen3_vl::compare(folder, &name, scope)
+    } else if folder.join("tiny.nemo").exists() {
+        parakeet::compare(folder, &name, scope)
     } else {
         Err(anyhow::anyhow!(
-            "is no golden folder that this program knows (qwen3-vl-s*, qwen-text-s*)"
+            "is no golden folder that this program knows (qwen3-vl-s*, qwen-text-s*, parakeet-tdt-s*)"
         ))
     };
     rows.unwrap_or_else(|error| vec![Row::failed(&name, "-", "-", "-", format!("{error:#}"))])
