@@ -9,7 +9,7 @@ use super::container::TapeWriter;
 use super::kind;
 use super::packet::packet_to_bytes;
 use super::picture::PictureCoder;
-use super::tape::Start;
+use super::tape::{SourceEnd, Start};
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::packet::{Body, Packet};
@@ -116,11 +116,13 @@ impl Recorder {
     }
 
     /// A source ended, well or with a failure.
-    pub(crate) fn source_ended(&self, source: usize, now: Timestamp, failure: Option<&str>) {
+    fn source_ended(&self, source: usize, end: &SourceEnd) {
         let mut out = Out::new();
-        out.number(source as u64).time(now).option(failure, |out, failure| {
+        out.number(source as u64).time(end.time);
+        out.option(end.failure.as_ref(), |out, failure| {
             out.text(failure);
         });
+        out.bool(end.is_fatal);
         self.write(kind::SOURCE_END, &out.0);
     }
 
@@ -157,11 +159,17 @@ impl SourceTape {
         self.recorder.sent(self.source, now, packet).await;
     }
 
-    pub fn ended(&self, now: Timestamp, failure: Option<&Error>) {
+    /// `is_fatal`: whatever its policy says it is not started again.
+    pub fn ended(&self, now: Timestamp, failure: Option<&Error>, is_fatal: bool) {
         let failure = failure.map(|error| match error {
             Error::Stage { source, .. } => crate::error::chain(source.as_ref()),
             other => crate::error::chain(other),
         });
-        self.recorder.source_ended(self.source, now, failure.as_deref());
+        let end = SourceEnd {
+            time: now,
+            failure,
+            is_fatal,
+        };
+        self.recorder.source_ended(self.source, &end);
     }
 }
