@@ -12,11 +12,13 @@ mod models;
 mod narrate;
 mod play;
 mod progress;
+mod replay;
 mod run;
 mod sections;
 mod self_test;
 mod setup;
 mod source;
+mod tape;
 mod view;
 mod waterfall;
 
@@ -64,6 +66,7 @@ async fn dispatch(command: Command) -> Result<()> {
         Command::Narrate(args) => narrate::narrate(args).await,
         Command::Ask(args) => ask::ask(args).await,
         Command::Run(args) => run::run(args).await,
+        Command::Replay(args) => replay::replay(args).await,
         Command::Graph(args) => graph::graph(&args),
         Command::Bench(command) => bench::bench(command).await,
         Command::Doctor(args) => doctor::doctor(&args).await,

@@ -8,9 +8,15 @@ mod decode;
 mod encode;
 mod generate;
 mod load;
+mod record;
 mod recover;
+mod replay;
 mod speech;
+mod tape;
 mod work;
+
+pub use record::record;
+pub use replay::replay;
 
 use std::future::Future;
 

@@ -5,6 +5,7 @@ mod bench;
 mod configs;
 mod doctor;
 mod narrate;
+mod replay;
 mod usage;
 mod view;
 
