@@ -46,6 +46,12 @@ pub enum Error {
     Prompt { message: String },
     #[error("the context is full: {needed} tokens are needed, {available} fit")]
     ContextFull { needed: usize, available: usize },
+    /// What was said in a recorded run, or about its recording.
+    #[error("{message}")]
+    Recorded { message: String },
+    /// A replay asks for something else than the recorded run did; `number` counts its requests to the engine from 0.
+    #[error("the replay leaves the recording at request {number} ({what}): {difference}")]
+    Diverged { number: u64, what: String, difference: String },
     #[error("the GPU actor has ended")]
     ActorGone,
     #[error("cancelled")]

@@ -2,6 +2,8 @@
 //!
 //! A request carries its reply sender; dropping the receiver cancels it, and the actor looks between steps.
 
+pub mod speech;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -222,6 +224,7 @@ pub enum GpuRequest {
     Stats {
         reply: Sender<Result<EngineStats>>,
     },
+    Speech(speech::SpeechRequest),
 }
 
 /// Speaks to one engine's actor. Cheap to clone; the actor ends when the last clone is dropped.
@@ -310,7 +313,7 @@ impl GpuHandle {
         Ended(self.ended.clone())
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(Sender<Result<T>>) -> GpuRequest) -> Result<T> {
+    pub(crate) async fn ask<T>(&self, request: impl FnOnce(Sender<Result<T>>) -> GpuRequest) -> Result<T> {
         let (reply, answer) = bounded(1);
         self.requests.send(request(reply)).await.map_err(|_| Error::ActorGone)?;
         answer.recv().await.map_err(|_| Error::ActorGone)?

@@ -1,6 +1,8 @@
 //! A bounded link from one stage's output to another's input, and what happens when it is full. Not which stages it joins
 //! (`graph.rs`).
 
+pub mod bridge;
+
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

@@ -5,6 +5,7 @@ mod report;
 mod supervised;
 mod supervisor;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::actor::{ContextParts, InputLink, Keep, Life, Links, OutputLink, Stage
 use crate::error::{Cause, Error, StageError};
 use crate::events::{Events, Hub, Reporter};
 use crate::graph::Graph;
+use crate::link::bridge::{InMemory, bridged_link};
 use crate::link::{Bound, LinkMeter, LinkParts, WhenFull, link};
 use crate::record::{Ears, Orders, Recorder, Script, SourceTape};
 use crate::registry::{Blueprint, BuildContext, Registry};
@@ -42,6 +44,8 @@ pub struct RunOptions {
     pub recorder: Option<Recorder>,
     /// A recorded run, the order of whose packets this one keeps to.
     pub script: Option<Script>,
+    /// Names of links ([`Graph::link_name`]) that are bridges: see [`crate::link::bridge`].
+    pub bridged: BTreeSet<String>,
 }
 
 impl Default for RunOptions {
@@ -54,6 +58,7 @@ impl Default for RunOptions {
             metrics_every: None,
             recorder: None,
             script: None,
+            bridged: BTreeSet::new(),
         }
     }
 }
@@ -262,13 +267,18 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
         } else {
             spec.bound.when_full
         };
-        let (sender, receiver) = link(LinkParts {
+        let parts = LinkParts {
             bound: Bound { when_full, ..spec.bound },
             turn: turn.clone(),
             clock: clock.clone(),
             readable,
-        });
-        meters.links.push((graph.link_name(spec), spec.bound, sender.meter()));
+        };
+        let name = graph.link_name(spec);
+        let (sender, receiver) = match options.bridged.contains(&name) {
+            true => bridged_link(parts, InMemory::pair()),
+            false => link(parts),
+        };
+        meters.links.push((name, spec.bound, sender.meter()));
         outputs[spec.from].push(OutputLink {
             sender,
             kinds: spec.kinds.clone(),

@@ -39,6 +39,9 @@ pub enum Command {
     /// Run any pipeline from its configuration
     #[command(after_help = RUN)]
     Run(RunArgs),
+    /// Replay a recorded run: the same outputs, in no time and without a GPU
+    #[command(after_help = REPLAY)]
+    Replay(ReplayArgs),
     /// Draw a pipeline, as Mermaid or SVG
     #[command(after_help = GRAPH)]
     Graph(GraphArgs),
@@ -76,6 +79,7 @@ Examples:
   qwglm narrate --tsv narrations.tsv shots/*.png
   qwglm narrate --jsonl narrations.jsonl frames/
   qwglm narrate frames/ --trace trace.json        # open in ui.perfetto.dev
+  qwglm narrate frames/ --record run.qwr          # for `qwglm replay`
   qwglm narrate frames/ -v                        # also what an answer waits for, part by part";
 
 const ASK: &str = "\
@@ -94,7 +98,22 @@ Examples:
   qwglm run configs/narrate.toml --set screen.fps=1 --set model.eyes.quant=4
   qwglm run configs/describe.toml --set 'files.path=[\"a.png\", \"b.png\"]'
   qwglm run configs/narrate.toml --view
-  qwglm run configs/narrate.toml --trace trace.json";
+  qwglm run configs/narrate.toml --trace trace.json
+  qwglm run configs/narrate.toml --record run.qwr      # for `qwglm replay`";
+
+const REPLAY: &str = "\
+A recording has what the sources sent and what the engines answered, so the replay needs neither
+them nor the model's weights (only its tokenizer). Files that the run wrote are written again,
+from the current folder. With --engine-type the recorded inputs go to a real engine instead.
+
+A recording that was cut off gives what came before the cut, and then exit code 1.
+
+Examples:
+  qwglm narrate frames/ --record run.qwr
+  qwglm replay run.qwr
+  qwglm replay run.qwr --json
+  qwglm replay run.qwr --engine-type sim --set generate.seed=2
+  qwglm replay run.qwr --set model.eyes.source=./where-the-model-is-now";
 
 const GRAPH: &str = "\
 Examples:
@@ -205,6 +224,9 @@ pub struct NarrateArgs {
     /// Write a trace that Perfetto opens
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
+    /// Write the run down, for `qwglm replay`
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// The configuration to start from, instead of the program's own
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -219,6 +241,9 @@ pub struct AskArgs {
     pub questions: Vec<String>,
     #[command(flatten)]
     pub model: ModelArgs,
+    /// Write the run down, for `qwglm replay`
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 }
 
 /// A configuration, and what to change in it.
@@ -239,6 +264,30 @@ pub struct RunArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
     /// Texts and counters as JSON, an object a line, instead of what the configuration writes to standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Draw the graph at work on the terminal: stages, links, last words
+    #[arg(long, conflicts_with = "json")]
+    pub view: bool,
+    /// Write a trace that Perfetto opens
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Write the run down, for `qwglm replay`
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// What `--record` wrote
+    pub recording: PathBuf,
+    /// Play the recorded inputs on engines of this type instead of the recorded answers
+    #[arg(long, value_name = "TYPE")]
+    pub engine_type: Option<EngineType>,
+    /// Set a key of the recorded configuration, as with `run`; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Texts and counters as JSON, an object a line
     #[arg(long)]
     pub json: bool,
     /// Draw the graph at work on the terminal: stages, links, last words

@@ -16,6 +16,7 @@ use crate::graph_text::GraphText;
 use crate::play::unless_interrupted;
 use crate::setup::{Ready, set_up};
 use crate::source::absolute;
+use crate::tape::With;
 use crate::{print, print_line};
 
 const PICTURES: &str = include_str!("../../../configs/describe.toml");
@@ -24,9 +25,12 @@ const PICTURES: &str = include_str!("../../../configs/describe.toml");
 ///
 /// Errors: bad usage; those of the set-up and of the run.
 pub async fn ask(args: AskArgs) -> Result<()> {
-    let text = text(&args);
-    let ready = unless_interrupted(async { set_up(&text.await?, false).await }).await?;
-    unless_interrupted(answer(ready, args.questions.len())).await
+    let text = unless_interrupted(text(&args)).await?;
+    let n_questions = args.questions.len();
+    let notes = [("questions", n_questions.to_string())];
+    let with = With::recording(args.record.as_deref(), &text, &notes)?;
+    let ready = unless_interrupted(set_up(&text, false, &with)).await?;
+    with.finish(unless_interrupted(answer(ready, n_questions)).await)
 }
 
 async fn text(args: &AskArgs) -> Result<GraphText> {
@@ -73,12 +77,17 @@ fn answer_name(index: usize) -> String {
     format!("answer{index}")
 }
 
-async fn answer(ready: Ready, n: usize) -> Result<()> {
+/// Prints the answers of `n` questions, each a line, in their order.
+///
+/// Errors: those of the run.
+pub async fn answer(ready: Ready, n: usize) -> Result<()> {
     let Ready {
         graph,
         registry,
         clock,
         mut channels,
+        recorder,
+        script,
         ..
     } = ready;
     let answers: Vec<_> = (0..n).filter_map(|index| channels.remove(&answer_name(index))).collect();
@@ -87,6 +96,8 @@ async fn answer(ready: Ready, n: usize) -> Result<()> {
         &registry,
         RunOptions {
             clock,
+            recorder,
+            script,
             ..RunOptions::default()
         },
     )?;

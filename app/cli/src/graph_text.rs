@@ -33,6 +33,11 @@ impl GraphText {
         )
     }
 
+    /// One that was recorded.
+    pub fn recorded(origin: String, base: PathBuf, text: String) -> Self {
+        Self::new(origin, base, text)
+    }
+
     /// Errors: the file cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
@@ -215,6 +220,28 @@ impl GraphText {
             "sink.text" | "sink.tsv" | "sink.jsonl" => stage.get("path").and_then(Item::as_str).is_none_or(|path| path == "-"),
             _ => false,
         }
+    }
+
+    /// The seed of each stage that draws, by its name.
+    pub fn seeds(&self) -> Vec<(String, u64)> {
+        let seed = |name: String| {
+            let seed = self.stage(&name).and_then(|stage| stage.get("seed")?.as_integer());
+            (name, seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or_default())
+        };
+        self.stages_of(&["llm.generate"]).into_iter().map(seed).collect()
+    }
+
+    /// Makes a stage one of another type, which has no keys of its own; of the old ones it has `kept`.
+    pub fn replace_stage(&mut self, name: &str, kind: &str, kept: &[&str]) {
+        let mut table = Table::new();
+        table["type"] = toml_edit::value(kind);
+        let old = self.stage(name);
+        for key in kept {
+            if let Some(item) = old.and_then(|stage| stage.get(key)) {
+                table[*key] = item.clone();
+            }
+        }
+        self.put_stage_item(name, Item::Table(table));
     }
 
     /// Puts a stage in place of the one of that name, or after the others.

@@ -14,11 +14,13 @@ mod narrate;
 mod plan;
 mod play;
 mod progress;
+mod replay;
 mod run;
 mod sections;
 mod self_test;
 mod setup;
 mod source;
+mod tape;
 mod tiny_gpu;
 mod view;
 mod waterfall;
@@ -67,6 +69,7 @@ async fn dispatch(command: Command) -> Result<()> {
         Command::Narrate(args) => narrate::narrate(args).await,
         Command::Ask(args) => ask::ask(args).await,
         Command::Run(args) => run::run(args).await,
+        Command::Replay(args) => replay::replay(args).await,
         Command::Graph(args) => graph::graph(&args),
         Command::Plan(args) => plan::plan(args).await,
         Command::Sim(args) => tiny_gpu::simulate(&args),

@@ -117,10 +117,10 @@ fn is_model(folder: &Path) -> bool {
     folder.join("config.json").is_file()
 }
 
-/// Opens a model's files; what is not on this machine is downloaded, and `progress` told of it.
+/// Opens a model's files; what is not on this machine is downloaded (unless `offline`), and `progress` told of it.
 ///
 /// Errors: those of the folder and of the hub.
-pub async fn open(place: Place, progress: async_channel::Sender<HubProgress>) -> Result<Arc<dyn Source>> {
+pub async fn open(place: Place, progress: async_channel::Sender<HubProgress>, offline: bool) -> Result<Arc<dyn Source>> {
     Ok(match place {
         Place::Embedded(name) => {
             let files = embedded_models()
@@ -132,8 +132,14 @@ pub async fn open(place: Place, progress: async_channel::Sender<HubProgress>) ->
         }
         Place::Folder(path) => Arc::new(Folder::open(path)?),
         Place::Hub(id) => {
-            let hub = Hub::open(&id, HubOptions::from_env(), Some(progress)).await;
-            Arc::new(hub.with_context(|| format!("cannot download {id}"))?)
+            let mut options = HubOptions::from_env();
+            options.offline |= offline;
+            let hub = Hub::open(&id, options, Some(progress)).await;
+            let hint = match offline {
+                true => format!("the tokenizer of {id} is needed; name a folder that has it with --set model.NAME.source=FOLDER"),
+                false => format!("cannot download {id}"),
+            };
+            Arc::new(hub.with_context(|| hint)?)
         }
     })
 }

@@ -12,6 +12,7 @@ use crate::graph_text::GraphText;
 use crate::play::{self, Shown, json_from_packet, play, tap_texts};
 use crate::print_line;
 use crate::source::Source;
+use crate::tape::With;
 
 /// What plays frames, passing over those that show nothing new.
 const FRAMES: &str = include_str!("../../../configs/narrate.toml");
@@ -30,11 +31,13 @@ pub async fn narrate(args: NarrateArgs) -> Result<()> {
     let mut text = play::unless_interrupted(text(&args, source)).await?;
     let tap = tap_texts(&mut text);
     let json = args.json;
+    let notes = [("tap", tap.clone()), ("json", json.to_string())];
+    let with = With::recording(args.record.as_deref(), &text, &notes)?;
     let shown = Shown {
         trace: args.trace.as_deref(),
         view: args.view,
     };
-    let summary = play(&text, &tap, shown, |packet| match json_from_packet(packet) {
+    let summary = play(&text, &tap, shown, &with, |packet| match json_from_packet(packet) {
         Some(object) if json => print_line(&object.to_string()),
         _ => Ok(()),
     })

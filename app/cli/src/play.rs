@@ -16,6 +16,7 @@ use pipeline::time::Timestamp;
 use crate::failure::Interrupted;
 use crate::graph_text::GraphText;
 use crate::setup::{self, Ready};
+use crate::tape::With;
 use crate::view::{self, View, held};
 use crate::waterfall::{Waterfall, mean, waterfalls_from_trace};
 
@@ -72,7 +73,13 @@ pub struct Shown<'a> {
 ///
 /// Errors: a view without a terminal; those of the set-up; the first failure of a stage, after the others ended; a trace
 /// that cannot be written.
-pub async fn play(text: &GraphText, tap: &str, shown: Shown<'_>, hear: impl FnMut(&Packet) -> Result<()>) -> Result<Summary> {
+pub async fn play(
+    text: &GraphText,
+    tap: &str,
+    shown: Shown<'_>,
+    with: &With,
+    hear: impl FnMut(&Packet) -> Result<()>,
+) -> Result<Summary> {
     // Found out before the work, not after it.
     if shown.view {
         view::require_terminal()?;
@@ -87,11 +94,11 @@ pub async fn play(text: &GraphText, tap: &str, shown: Shown<'_>, hear: impl FnMu
     let trace_out = trace_file.map(File::create).transpose().with_context(trace_failed)?;
     // A trace takes memory as long as the run goes on: only who asks has one.
     let has_trace = trace_file.is_some() || tracing::enabled!(tracing::Level::DEBUG);
-    let mut ready = unless_interrupted(setup::set_up(text, has_trace)).await?;
+    let mut ready = unless_interrupted(setup::set_up(text, has_trace, with)).await?;
     let tap = ready.channels.remove(tap);
     let graph = ready.graph.clone();
     let trace = ready.trace.clone();
-    let played = play_ready(ready, tap, shown.view, hear).await;
+    let played = with.finish(play_ready(ready, tap, shown.view, hear).await);
     if !has_trace {
         return played;
     }
@@ -128,6 +135,8 @@ async fn play_ready(
         trace,
         channels,
         adapters,
+        recorder,
+        script,
     } = ready;
     let mut summary = Summary {
         loaded_in: clock.now().0,
@@ -139,6 +148,8 @@ async fn play_ready(
     let options = RunOptions {
         clock: clock.clone(),
         trace,
+        recorder,
+        script,
         ..RunOptions::default()
     };
     let run = Run::start(&graph, &registry, options)?;
@@ -172,7 +183,8 @@ async fn play_ready(
         (heard, narrations, first_word)
     };
     let interrupted = stop_at_interrupt(handle.clone(), view);
-    let all = futures::future::join3(run.join(), numbers, words);
+    // In virtual time it stands while a packet is heard.
+    let all = futures::future::join3(run.join(), numbers, clock.track(words));
     let (result, (new_tokens, decode_s), (heard, narrations, first_word)) =
         match select(std::pin::pin!(all), std::pin::pin!(interrupted)).await {
             Either::Left((ended, _)) => ended,

@@ -6,6 +6,7 @@ use crate::args::RunArgs;
 use crate::graph_text::GraphText;
 use crate::play::{Shown, json_from_packet, play, tap_texts};
 use crate::print_line;
+use crate::tape::With;
 
 /// Runs a configuration to its end, or until Ctrl-C; says on standard error how it went.
 ///
@@ -13,18 +14,16 @@ use crate::print_line;
 pub async fn run(args: RunArgs) -> Result<()> {
     let mut text = GraphText::from_args(&args.config)?;
     if args.json || args.view {
-        for sink in text.stages_of(&["sink."]) {
-            if text.writes_to_stdout(&sink) {
-                text.remove_stage(&sink);
-            }
-        }
+        without_stdout(&mut text);
     }
     let tap = tap_texts(&mut text);
+    let notes = [("tap", tap.clone()), ("json", args.json.to_string())];
+    let with = With::recording(args.record.as_deref(), &text, &notes)?;
     let shown = Shown {
         trace: args.trace.as_deref(),
         view: args.view,
     };
-    let summary = play(&text, &tap, shown, |packet| match json_from_packet(packet) {
+    let summary = play(&text, &tap, shown, &with, |packet| match json_from_packet(packet) {
         Some(object) if args.json => print_line(&object.to_string()),
         _ => Ok(()),
     })
@@ -34,4 +33,13 @@ pub async fn run(args: RunArgs) -> Result<()> {
     }
     eprintln!("{}", summary.line());
     Ok(())
+}
+
+/// Takes out the sinks that would write between what the program itself prints.
+pub fn without_stdout(text: &mut GraphText) {
+    for sink in text.stages_of(&["sink."]) {
+        if text.writes_to_stdout(&sink) {
+            text.remove_stage(&sink);
+        }
+    }
 }

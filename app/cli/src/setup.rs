@@ -13,6 +13,7 @@ use gpu::engine::wgpu::{AdapterChoice, list_adapters};
 use gpu::protocol::{Ended, GpuHandle};
 use pipeline::graph::Graph;
 use pipeline::packet::Packet;
+use pipeline::record::{Recorder, Script, register_replay};
 use pipeline::registry::Registry;
 use pipeline::time::Clock;
 use pipeline::trace::Trace;
@@ -25,6 +26,7 @@ use crate::graph_text::GraphText;
 use crate::models;
 use crate::progress::shown;
 use crate::sections::{EngineKind, EngineSection, ModelSection};
+use crate::tape::With;
 
 /// The engines that were started, for [`engines_ended`].
 static STARTED: Mutex<Vec<Ended>> = Mutex::new(Vec::new());
@@ -53,6 +55,9 @@ pub struct Ready {
     pub channels: BTreeMap<String, Receiver<Packet>>,
     /// What the engines are, by name: for the summary.
     pub adapters: BTreeMap<String, String>,
+    /// What it has to do with a recording.
+    pub recorder: Option<Recorder>,
+    pub script: Option<Script>,
 }
 
 /// What a check may ask of this machine.
@@ -90,13 +95,22 @@ fn registry(env: &Arc<Env>, models: Models) -> Registry {
 /// Checks the text, starts the engines that it uses, and loads the models onto them.
 ///
 /// Errors: all faults of the text together; no adapter, or one that is too small; a model that cannot be found, downloaded
-/// or loaded.
-pub async fn set_up(text: &GraphText, has_trace: bool) -> Result<Ready> {
-    let graph = text.check(&registry_for_checks(&text.base, Models::Found))?;
-    let clock = clock_for(&graph);
+/// or loaded; what a recording has of an engine makes no sense.
+pub async fn set_up(text: &GraphText, has_trace: bool, with: &With) -> Result<Ready> {
+    let mut checks = registry_for_checks(&text.base, Models::Found);
+    if let Some(tape) = with.tape() {
+        register_replay(&mut checks, tape);
+    }
+    let graph = text.check(&checks)?;
+    let clock = if with.tape().is_some() {
+        Clock::new_virtual()
+    } else {
+        clock_for(&graph)
+    };
     let trace = if has_trace { Trace::on(clock.clone()) } else { Trace::off() };
     let mut env = Env {
         base: text.base.clone(),
+        now_unix_s: with.unix_s(),
         ..Env::default()
     };
     let mut adapters = BTreeMap::new();
@@ -105,13 +119,20 @@ pub async fn set_up(text: &GraphText, has_trace: bool) -> Result<Ready> {
             clock: clock.clone(),
             trace: trace.track(&format!("engine.{name}")),
         };
-        let engine = start_engine(&graph, name, timing).await?;
+        let engine = match with.played() {
+            Some(tape) => actor::replay(tape, name, &clock).with_context(|| format!("engine {name}"))?,
+            None => start_engine(&graph, name, timing).await?,
+        };
+        let engine = match with.recorder() {
+            Some(recorder) => actor::record(engine, name, clock.clone(), recorder.clone()),
+            None => engine,
+        };
         let stats = engine.stats().await.with_context(|| format!("engine {name}"))?;
         adapters.insert(name.to_owned(), stats.adapter.name);
         env.engines.insert(name.to_owned(), engine);
     }
     for name in names(&graph, |stage| stage.model.as_deref()) {
-        let model = load_model(&graph, name, &env).await?;
+        let model = load_model(&graph, name, &env, with).await?;
         env.models.insert(name.to_owned(), model);
     }
     let mut channels = BTreeMap::new();
@@ -119,7 +140,10 @@ pub async fn set_up(text: &GraphText, has_trace: bool) -> Result<Ready> {
         let name = stage.table.get("name").and_then(toml::Value::as_str).unwrap_or(&stage.name);
         channels.insert(name.to_owned(), env.open_channel(name, CHANNEL_SIZE));
     }
-    let registry = registry(&Arc::new(env), Models::Found);
+    let mut registry = registry(&Arc::new(env), Models::Found);
+    if let Some(tape) = with.tape() {
+        register_replay(&mut registry, tape);
+    }
     Ok(Ready {
         graph,
         registry,
@@ -127,6 +151,8 @@ pub async fn set_up(text: &GraphText, has_trace: bool) -> Result<Ready> {
         trace,
         channels,
         adapters,
+        recorder: with.recorder().cloned(),
+        script: with.script(),
     })
 }
 
@@ -183,14 +209,14 @@ async fn start_engine(graph: &Graph, name: &str, timing: Timing) -> Result<GpuHa
 }
 
 /// Reads a model's text side, and loads its weights onto each engine that a stage uses it with.
-async fn load_model(graph: &Graph, name: &str, env: &Env) -> Result<Model> {
+async fn load_model(graph: &Graph, name: &str, env: &Env, with: &With) -> Result<Model> {
     let section = graph.models().get(name).and_then(|table| ModelSection::read(table).ok());
     let section = section.ok_or_else(|| anyhow!("model {name} has no section"))?;
     let failed = || format!("model {name} ({}) cannot be loaded", section.source);
     let place = models::find(&section.source, &env.base)
         .map_err(|fault| anyhow!("{fault}"))
         .with_context(failed)?;
-    let download = async |progress| models::open(place, progress).await;
+    let download = async |progress| models::open(place, progress, with.played().is_some()).await;
     let source = shown(format!("downloading {}", section.source), download)
         .await
         .with_context(failed)?;

@@ -1,15 +1,22 @@
 //! The GPU actor: owns one engine and its models on one thread, and turns requests into plays.
 //!
-//! It works in rounds: a slice of an encoding, then a chunk of prompt or a batch of decode steps, so that the next frame
-//! is encoded while this one is still being narrated, and a cancel is seen between steps. A lost device ends the rounds;
-//! `recover` makes another engine, and they go on.
+//! It works in rounds: a slice of an encoding, then a chunk of prompt or a batch of decode steps, then a piece of what is
+//! heard, so that the next frame is encoded while this one is still being narrated, and a cancel is seen between steps. A
+//! lost device ends the rounds; `recover` makes another engine, and they go on.
 
 mod decode;
 mod encode;
 mod generate;
 mod load;
+mod record;
 mod recover;
+mod replay;
+mod speech;
+mod tape;
 mod work;
+
+pub use record::record;
+pub use replay::replay;
 
 use std::future::Future;
 
@@ -128,6 +135,7 @@ impl<E: Engine> GpuActor<E> {
             self.free_dropped();
             self.load_round().await?;
             self.shared_round().await?;
+            self.speech_round().await?;
             drop(busy);
             self.work.closing.retain_mut(|answer| !answer.flush());
             open = open && !(inbox.is_closed() && inbox.is_empty());
@@ -196,6 +204,7 @@ impl<E: Engine> GpuActor<E> {
                     loaded.cache.close(sequence);
                 }
             }
+            GpuRequest::Speech(request) => work.speech.accept(request),
             GpuRequest::Stats { reply } => {
                 self.free_dropped();
                 let _ = reply.try_send(Ok(self.stats()));

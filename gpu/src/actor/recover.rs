@@ -7,7 +7,7 @@ use async_channel::{Receiver, Sender};
 use pipeline::spawn;
 
 use super::work::Work;
-use super::{GpuActor, load, wait};
+use super::{GpuActor, load, speech, wait};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::protocol::GpuRequest;
@@ -111,6 +111,7 @@ where
     for loaded in work.models.values_mut() {
         loaded.runner = load::put_on(&mut engine, loaded.source.clone(), &loaded.options, None).await?;
     }
+    work.speech.put_on(&mut engine).await?;
     Ok(engine)
 }
 
@@ -123,6 +124,7 @@ impl Gone {
         for encoding in self.work.encodings.drain(..) {
             encoding.fail(&self.error);
         }
+        self.work.speech.fail(&self.error);
         for mut generation in std::mem::take(&mut self.work.generations) {
             generation.fail(self.error.clone());
             self.work.close(generation);
@@ -144,6 +146,7 @@ impl Gone {
             GpuRequest::Open { reply, .. } | GpuRequest::Fork { reply, .. } => tell(&reply, error),
             GpuRequest::Truncate { reply, .. } => tell(&reply, error),
             GpuRequest::Stats { reply } => tell(&reply, error),
+            GpuRequest::Speech(request) => speech::refuse(request, error),
             GpuRequest::Close { .. } => {}
         }
     }

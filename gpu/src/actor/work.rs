@@ -9,6 +9,7 @@ use super::Timing;
 use super::encode::Encoding;
 use super::generate::Generation;
 use super::load::Loading;
+use super::speech::Speech;
 use crate::error::{Error, Result};
 use crate::kv_cache::KvCache;
 use crate::model::qwen3_vl::features::{DropQueue, FeatureKey, FeatureTensors};
@@ -56,6 +57,7 @@ pub(super) struct Work {
     pub(super) closing: VecDeque<Generation>,
     /// Engines that were made, or tried, since something was last got done.
     pub(super) fruitless: u32,
+    pub(super) speech: Speech,
     pub(super) timing: Timing,
     pub(super) shares: Shares,
     /// Only ever grows: what an answer's steps did not take of the time between two of its batches.
@@ -81,6 +83,7 @@ impl Work {
             generations: VecDeque::new(),
             closing: VecDeque::new(),
             fruitless: 0,
+            speech: Speech::default(),
             timing,
             shares: Shares::default(),
             encoded_beside_answers: Duration::ZERO,
@@ -88,7 +91,7 @@ impl Work {
     }
 
     pub(super) fn is_due(&self) -> bool {
-        !self.loads.is_empty() || !self.encodings.is_empty() || !self.generations.is_empty()
+        !self.loads.is_empty() || !self.encodings.is_empty() || !self.generations.is_empty() || self.speech.is_due()
     }
 
     pub(super) fn loaded(&mut self, model: ModelId) -> Result<&mut Loaded> {
@@ -137,6 +140,7 @@ impl Work {
         self.encodings.retain(|encoding| !encoding.is_repeated());
         self.encodings.iter_mut().for_each(Encoding::begin_anew);
         self.generations.iter_mut().for_each(Generation::begin_anew);
+        self.speech.forget_engine();
     }
 }
 

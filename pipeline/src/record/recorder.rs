@@ -9,7 +9,7 @@ use super::container::TapeWriter;
 use super::kind;
 use super::packet::packet_to_bytes;
 use super::picture::PictureCoder;
-use super::tape::Start;
+use super::tape::{SourceEnd, Start};
 use crate::error::Error;
 use crate::graph::Graph;
 use crate::packet::{Body, Packet};
@@ -23,8 +23,8 @@ pub struct Recorder(Arc<Mutex<State>>);
 
 struct State {
     writer: TapeWriter<Box<dyn Write + Send>>,
-    /// By the number of the source. Taken while it is at work.
-    pictures: BTreeMap<usize, PictureCoder>,
+    /// By the number of the source.
+    pictures: BTreeMap<usize, Arc<Mutex<PictureCoder>>>,
     /// After it nothing is written.
     failed: Option<Error>,
     is_over: bool,
@@ -86,25 +86,24 @@ impl Recorder {
 
     /// A source sends a packet.
     pub(crate) async fn sent(&self, source: usize, now: Timestamp, packet: &Packet) {
-        let mut coder = self.lock().pictures.remove(&source).unwrap_or_default();
+        let coder = self.lock().pictures.entry(source).or_default().clone();
         let is_picture = matches!(packet.body, Body::Frame(_));
-        let packet = packet.clone();
+        let (packet, recorder) = (packet.clone(), self.clone());
         let work = move || {
-            let bytes = packet_to_bytes(&packet, &mut coder);
-            (bytes, coder)
+            // Held until it is written: a picture leans on the one before it in the file.
+            let mut coder = coder.lock().unwrap_or_else(PoisonError::into_inner);
+            match packet_to_bytes(&packet, &mut coder) {
+                Ok(bytes) => {
+                    let mut out = Out::new();
+                    out.number(source as u64).time(now).raw(&bytes);
+                    recorder.write(kind::SENT, &out.0);
+                }
+                Err(error) => recorder.fail(error),
+            }
         };
-        let (bytes, coder) = match is_picture {
+        match is_picture {
             true => spawn::blocking(work).await,
             false => work(),
-        };
-        self.lock().pictures.insert(source, coder);
-        match bytes {
-            Ok(bytes) => {
-                let mut out = Out::new();
-                out.number(source as u64).time(now).raw(&bytes);
-                self.write(kind::SENT, &out.0);
-            }
-            Err(error) => self.fail(error),
         }
     }
 
@@ -116,11 +115,13 @@ impl Recorder {
     }
 
     /// A source ended, well or with a failure.
-    pub(crate) fn source_ended(&self, source: usize, now: Timestamp, failure: Option<&str>) {
+    fn source_ended(&self, source: usize, end: &SourceEnd) {
         let mut out = Out::new();
-        out.number(source as u64).time(now).option(failure, |out, failure| {
+        out.number(source as u64).time(end.time);
+        out.option(end.failure.as_ref(), |out, failure| {
             out.text(failure);
         });
+        out.bool(end.is_fatal);
         self.write(kind::SOURCE_END, &out.0);
     }
 
@@ -157,11 +158,17 @@ impl SourceTape {
         self.recorder.sent(self.source, now, packet).await;
     }
 
-    pub fn ended(&self, now: Timestamp, failure: Option<&Error>) {
+    /// `is_fatal`: whatever its policy says it is not started again.
+    pub fn ended(&self, now: Timestamp, failure: Option<&Error>, is_fatal: bool) {
         let failure = failure.map(|error| match error {
             Error::Stage { source, .. } => crate::error::chain(source.as_ref()),
             other => crate::error::chain(other),
         });
-        self.recorder.source_ended(self.source, now, failure.as_deref());
+        let end = SourceEnd {
+            time: now,
+            failure,
+            is_fatal,
+        };
+        self.recorder.source_ended(self.source, &end);
     }
 }

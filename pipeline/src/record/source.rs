@@ -52,6 +52,7 @@ impl Stage for Replay {
                 Played::Ended(end) => {
                     return match &end.failure {
                         None => Ok(()),
+                        Some(failure) if end.is_fatal => Err(StageError::fatal(failure.as_str())),
                         Some(failure) => Err(StageError::new(failure.as_str())),
                     };
                 }
@@ -69,6 +70,8 @@ impl Stage for Replay {
             ctx.turn().reach(packet.turn);
             let stamp = packet.stamp();
             ctx.send(packet.body, stamp).await?;
+            // What comes after a restart follows this; it is not this again.
+            ctx.keep(());
         }
     }
 }

@@ -84,6 +84,8 @@ pub(crate) enum Played {
 pub struct SourceEnd {
     pub time: Timestamp,
     pub failure: Option<String>,
+    /// Whatever its policy says it is not started again.
+    pub is_fatal: bool,
 }
 
 /// A stage took packet `seq` from link number `link`.
@@ -184,9 +186,10 @@ impl Tape {
             }
             kind::SOURCE_END => {
                 let (source, time) = (bytes.small()?, bytes.time()?);
-                let failure = bytes.option(In::string)?;
+                let (failure, is_fatal) = (bytes.option(In::string)?, bytes.bool()?);
                 bytes.end()?;
-                self.source(source)?.push(Played::Ended(SourceEnd { time, failure }));
+                self.source(source)?
+                    .push(Played::Ended(SourceEnd { time, failure, is_fatal }));
             }
             kind::TURN => {
                 self.turns.push((bytes.time()?, bytes.number()?));

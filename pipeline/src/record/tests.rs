@@ -124,6 +124,32 @@ async fn a_replay_gives_the_same_however_fast_its_stages_are() {
 }
 
 #[tokio::test]
+async fn a_graph_whose_links_are_all_bridges_says_the_same() {
+    let source = "type = \"test.count\"\nn = 40\nevery_ms = 3";
+    let text = format!(
+        "[stage.in]\n{source}\n\
+         [stage.slow]\ntype = \"test.slow\"\nms = 7\ninput = {{ from = \"in\", size = 3, when_full = \"drop_oldest\" }}\n\
+         [stage.pass]\ntype = \"test.pass\"\ninput = {{ from = \"slow\", size = 1, when_full = \"wait\" }}\n\
+         [stage.out]\ntype = \"test.collect\"\ninput = \"pass\"\n"
+    );
+    let mut all = Vec::new();
+    for is_bridged in [false, true] {
+        let bench = TestBench::new();
+        let graph = graph(&text, &bench);
+        let names = graph.links().iter().map(|link| graph.link_name(link));
+        let options = RunOptions {
+            bridged: names.filter(|_| is_bridged).collect(),
+            ..in_virtual_time()
+        };
+        let report = run_to_end(&graph, &bench, options).await.unwrap();
+        let counters: Vec<_> = report.links.iter().map(|link| link.counters).collect();
+        assert!(counters[0].dropped > 0 && counters[0].max_depth <= 3);
+        all.push((heard(bench.collected.packets("out")), counters));
+    }
+    assert_eq!(all[0], all[1]);
+}
+
+#[tokio::test]
 async fn a_source_that_failed_fails_again_with_the_same_words() {
     let bench = TestBench::new();
     let text_of = |source: &str| format!("[stage.in]\n{source}\n[stage.out]\ntype = \"test.collect\"\ninput = \"in\"\n");
@@ -142,6 +168,31 @@ async fn a_source_that_failed_fails_again_with_the_same_words() {
     let (again, ended) = replayed(&Arc::new(tape), &text_of(REPLAYED)).await;
     assert_eq!(again.len(), 1);
     assert_eq!(crate::error::chain(&ended.unwrap_err()), crate::error::chain(&failed));
+}
+
+#[tokio::test]
+async fn a_source_that_came_back_comes_back_and_repeats_nothing() {
+    let bench = TestBench::new();
+    let text_of = |source: &str| {
+        format!(
+            "[stage.in]\n{source}\nrestart = {{ policy = \"on-failure\", limit = 3 }}\n\
+             [stage.out]\ntype = \"test.collect\"\ninput = \"in\"\n"
+        )
+    };
+    let file = File::default();
+    let recorder = Recorder::new(file.clone(), &Start::default()).unwrap();
+    let options = RunOptions {
+        recorder: Some(recorder.clone()),
+        ..in_virtual_time()
+    };
+    let failed = run_to_end(&graph(&text_of("type = \"test.fallible\""), &bench), &bench, options).await;
+    recorder.finish(None).unwrap();
+    let original = heard(bench.collected.packets("out"));
+    let tape = Tape::from_bytes(&file.0.lock().unwrap()).unwrap();
+    let (again, ended) = replayed(&Arc::new(tape), &text_of(REPLAYED)).await;
+    assert_eq!(again, original);
+    let words = |ended: Result<Report, Error>| ended.map_err(|error| crate::error::chain(&error)).err();
+    assert_eq!(words(ended), words(failed));
 }
 
 #[tokio::test]

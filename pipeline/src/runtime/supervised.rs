@@ -97,7 +97,7 @@ impl Supervised {
         loop {
             let end = self.end().await;
             if let Some(tape) = &self.parts.0.tape {
-                tape.ended(self.parts.0.clock.now(), end.failure());
+                tape.ended(self.parts.0.clock.now(), end.failure(), matches!(end, End::Fatal(_)));
             }
             let (end, after) = match end {
                 End::Closed => return Ok(()),

@@ -34,6 +34,12 @@ impl Tensors {
                         .ints
                         .insert(name, data.as_chunks().0.iter().map(|&b| i64::from_le_bytes(b)).collect());
                 }
+                Dtype::I16 => {
+                    let values = data.as_chunks().0.iter();
+                    tensors
+                        .ints
+                        .insert(name, values.map(|&b| i16::from_le_bytes(b).into()).collect());
+                }
                 Dtype::U8 => {
                     tensors.bytes.insert(name, data.to_vec());
                 }
@@ -47,6 +53,12 @@ impl Tensors {
         self.ints
             .get(name)
             .with_context(|| format!("integer tensor {name} is missing"))
+    }
+
+    pub fn floats(&self, name: &str) -> Result<&Vec<f32>> {
+        self.floats
+            .get(name)
+            .with_context(|| format!("float tensor {name} is missing"))
     }
 
     pub fn bytes(&self, name: &str) -> Result<&Vec<u8>> {

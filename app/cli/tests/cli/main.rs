@@ -6,6 +6,7 @@ mod configs;
 mod doctor;
 mod narrate;
 mod plan;
+mod replay;
 mod usage;
 mod view;
 

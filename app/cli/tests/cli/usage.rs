@@ -149,7 +149,7 @@ fn a_model_that_cannot_be_loaded_is_named() {
 #[test]
 fn help_shows_examples() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["narrate", "ask", "run", "graph", "bench", "doctor"] {
+    for command in ["narrate", "ask", "run", "replay", "graph", "plan", "sim", "bench", "doctor"] {
         let help = qwglm(folder.path(), &[command, "--help"]).expect(0);
         assert!(help.stdout.contains(&format!("qwglm {command}")), "{}", help.stdout);
     }
