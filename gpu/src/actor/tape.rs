@@ -359,6 +359,10 @@ fn read_stats(bytes: &mut In<'_>) -> Result<EngineStats, Bytes> {
         shader_f16: bytes.bool()?,
         subgroups: bytes.option(|bytes| Ok((bytes.small()?, bytes.small()?)))?,
         timestamps: bytes.bool()?,
+        // Not kept: they matter only where plans are made, which a replay does not do.
+        subgroup_barrier: false,
+        timestamps_inside_passes: false,
+        coop: Vec::new(),
     };
     Ok(EngineStats {
         adapter,
