@@ -89,7 +89,7 @@ async fn config_of(name: &str) -> Result<String> {
         }
     };
     let (progress, _) = async_channel::bounded(1);
-    let source = models::open(place, progress).await?;
+    let source = models::open(place, progress, false).await?;
     let json = read_text(&*source, "config.json").await?;
     json.with_context(|| format!("{name} has no config.json"))
 }

@@ -47,7 +47,7 @@ pub async fn find(name: &str) -> Result<PlannedModel> {
 
 async fn of_files(place: Place) -> Result<String> {
     let (progress, _) = async_channel::bounded(1);
-    let source = models::open(place, progress).await?;
+    let source = models::open(place, progress, false).await?;
     let json = read_text(&*source, "config.json").await?;
     json.with_context(|| format!("{} has no config.json", source.name()))
 }
