@@ -17,6 +17,7 @@ use sim::timing::fit::{self, fit};
 use sim::timing::{Cache, Profile};
 
 use super::args::BenchModelArgs;
+use super::kernels::WARM_UP;
 use super::machine::Machine;
 use super::median;
 use crate::choice::{self, Recall, cache_folder};
@@ -220,6 +221,12 @@ async fn one_pass(engine: &mut WgpuEngine, harness: &Harness, passes: &Passes, (
         false => (COUNTS, PLAYS),
     };
     for count in 0..=counts {
+        let warm_from = Instant::now();
+        while !engine.adapter().software && warm_from.elapsed() < WARM_UP {
+            feed(engine)?;
+            (0..PLAYS).try_for_each(|_| engine.play(prepared))?;
+            engine.read(harness.memory.state, 0, 4).await?;
+        }
         feed(engine)?;
         let times = engine.play_timed(prepared).await?.unwrap_or_default();
         feed(engine)?;

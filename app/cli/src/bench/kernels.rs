@@ -336,7 +336,9 @@ fn purpose(recording: &Recording, weights: &Weights, dispatch: &Dispatch) -> Str
         Memory::Tensor(tensor) => weights.get(&tensor),
         Memory::Temp(_) => None,
     });
-    let bound: Vec<_> = bound.collect();
+    let mut bound: Vec<_> = bound.collect();
+    // Where a kernel could take two weights and takes one, that is bound twice.
+    bound.dedup_by(|(one, _), (other, _)| Arc::ptr_eq(one, other));
     let op = &recording.ops[dispatch.op_idx];
     match bound.first() {
         // An embedding may be the output layer's weight too.
