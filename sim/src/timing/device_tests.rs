@@ -46,6 +46,7 @@ fn plan(dispatches: Vec<Dispatch>) -> Plan {
         temps: Vec::new(),
         temp_of: Default::default(),
         own_temps: false,
+        gate: None,
     }
 }
 

@@ -67,13 +67,14 @@ pub async fn measure(args: &BenchModelArgs) -> Result<Calibrated> {
         name: args.shape.adapter.clone(),
         ..AdapterChoice::default()
     };
-    let (mut engine, _) = choice::open(adapter, Recall::Remembered).await?;
+    let (mut engine, choice) = choice::open(adapter, Recall::Remembered).await?;
     let adapter = engine.adapter().clone();
     let started = Instant::now();
     let measured = engine.calibrate().await?;
     let (base, _) = bundled::of_adapter(&adapter);
     let base_key = base.key.clone();
     let mut profile = with_measured(base.with_adapter(&adapter), &measured);
+    profile.algorithms = choice.names;
     let (load_gb_s, plans) = kernels(&mut engine, &adapter).await?;
     profile.load.gb_s = load_gb_s;
     let fitted: Vec<fit::Measured<'_>> = plans.iter().map(Timed::as_measured).collect();
