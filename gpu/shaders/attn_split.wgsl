@@ -24,11 +24,10 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 // The rest of group 0 is declared by part `query`, the cache by part `eight`.
 @group(1) @binding(2) var<storage, read> table: array<u32>;
-var<workgroup> heads: array<f32, 4u * E>; // as part `query` prepares them
-var<workgroup> factors: array<f32, 5>;    // of each of them, and of the newest key
+var<workgroup> factors: array<f32, 5>; // of each head, and of the newest key
 var<workgroup> query: array<vec4<f32>, E>; // by value: four heads
 var<workgroup> weights: array<vec4<f32>, LANES * TEAMS>;
-var<workgroup> spill: array<vec4<f32>, LANES * TEAMS * 4u>;
+var<workgroup> spill: array<vec4<f32>, LANES * TEAMS * 4u>; // first of all the heads one by one, as part `query` prepares them
 
 // Where key s of a kv head starts, in eights.
 fn key_base(s: u32, kv_head: u32) -> u32 {
@@ -56,10 +55,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     prepare(lane, first_head, count, kv_head, end == n_keys && keys.y > 0u);
     for (var e = lane; e < E; e += wide) {
         query[e] = vec4<f32>(
-            heads[e] * factors[0],
-            select(0.0, heads[E + e] * factors[1], count > 1u),
-            select(0.0, heads[2u * E + e] * factors[2], count > 2u),
-            select(0.0, heads[3u * E + e] * factors[3], count > 3u),
+            spill[e].x * factors[0],
+            select(0.0, spill[E + e].x * factors[1], count > 1u),
+            select(0.0, spill[2u * E + e].x * factors[2], count > 2u),
+            select(0.0, spill[3u * E + e].x * factors[3], count > 3u),
         );
     }
     workgroupBarrier();

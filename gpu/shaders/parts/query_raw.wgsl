@@ -12,7 +12,7 @@ fn keys_of_step() -> vec2<u32> {
     return step[0];
 }
 
-// Fills `heads` and `factors`. The norm's factor is the same for all values of a head, so it can come after the rotation.
+// Fills `spill` with heads, and `factors`. The norm's factor is the same for all values of a head, so it can come after the rotation.
 fn prepare(lane: u32, first_head: u32, count: u32, kv_head: u32, appends: bool) {
     let half = E / 2u;
     // Jobs of the teams: query heads, then the key.
@@ -33,8 +33,8 @@ fn prepare(lane: u32, first_head: u32, count: u32, kv_head: u32, appends: bool) 
                 new_key[j] = turned.x;
                 new_key[half + j] = turned.y;
             } else if job < count {
-                heads[job * E + j] = turned.x;
-                heads[job * E + half + j] = turned.y;
+                spill[job * E + j].x = turned.x;
+                spill[job * E + half + j].x = turned.y;
             }
         }
         let total = near_sum(lane, vec4<f32>(squares, 0.0, 0.0, 0.0), 1u).x;
