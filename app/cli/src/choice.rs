@@ -42,7 +42,10 @@ pub async fn open(adapter: AdapterChoice, recall: Recall) -> Result<(WgpuEngine,
         return Ok((engine, choice));
     }
     if !engine.adapter().software {
-        eprintln!("note: finding out which algorithms are best on {}, once", engine.adapter().name);
+        eprintln!(
+            "note: finding out which algorithms are best on {}, once",
+            engine.adapter().name
+        );
     }
     let choice = match choose(&mut engine, &Clock::new()).await {
         Ok(choice) => choice,

@@ -225,7 +225,7 @@ impl Bench {
         let started = Instant::now();
         for i in 0..n {
             // Decoding moves the state on; it must not leave the cache.
-            if i > 0 && i as usize % BLOCK == 0 {
+            if i > 0 && (i as usize).is_multiple_of(BLOCK) {
                 self.set_state(context, n_tokens)?;
             }
             self.engine.play(prepared)?;
