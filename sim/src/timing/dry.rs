@@ -2,6 +2,7 @@
 //! adapter and kept. With it [`Plans`] takes a model the way that the real one goes, from loading to a decode step, in
 //! milliseconds and with no weights.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
@@ -256,9 +257,9 @@ impl Plans {
         let mut chunks = BTreeMap::new();
         for &(n, media) in prompts {
             for (bucket, _) in buckets(n) {
-                if !chunks.contains_key(&(bucket, media)) {
+                if let Entry::Vacant(place) = chunks.entry((bucket, media)) {
                     let chunk = feed(engine, &mut runner, bucket, media)?;
-                    chunks.insert((bucket, media), engine.take_plan(chunk)?);
+                    place.insert(engine.take_plan(chunk)?);
                 }
             }
         }

@@ -279,9 +279,9 @@ fn usual_share(class: Class) -> Share {
     let (memory, compute) = match class {
         Class::Lanes | Class::Unstated => (0.8, 0.5),
         Class::Rows => (0.6, 0.3),
-        Class::Matvec => (0.9, 0.5),
+        Class::Matvec => (0.76, 0.5),
         Class::Matmul => (0.7, 0.32),
-        Class::Decoding => (0.6, 0.4),
+        Class::Decoding => (0.5, 0.4),
         Class::Attention => (0.6, 0.35),
         Class::Sampling => (0.5, 0.2),
     };
