@@ -24,10 +24,10 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 // The rest of group 0 is declared by part `query`, the cache by part `eight`.
 @group(1) @binding(2) var<storage, read> table: array<u32>;
-var<workgroup> heads: array<f32, 4u * E>;
+var<workgroup> factors: array<f32, 5>; // of each head, and of the newest key
 var<workgroup> query: array<vec4<f32>, E>; // by value: four heads
 var<workgroup> weights: array<vec4<f32>, LANES * TEAMS>;
-var<workgroup> spill: array<vec4<f32>, LANES * TEAMS * 4u>;
+var<workgroup> spill: array<vec4<f32>, LANES * TEAMS * 4u>; // first of all the heads one by one, as part `query` prepares them
 
 // Where key s of a kv head starts, in eights.
 fn key_base(s: u32, kv_head: u32) -> u32 {
@@ -49,19 +49,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let per_kv = params.heads / params.kv_heads;
     let first_head = kv_head * per_kv + 4u * group.z;
     let count = min(4u, per_kv - 4u * group.z);
+    // Where the lane's key lies is looked up a tile ahead.
+    let wide = LANES * TEAMS;
+    var base = key_base(min(begin + lane, end - 1u), kv_head);
     prepare(lane, first_head, count, kv_head, end == n_keys && keys.y > 0u);
-    for (var e = lane; e < E; e += LANES * TEAMS) {
+    for (var e = lane; e < E; e += wide) {
         query[e] = vec4<f32>(
-            heads[e],
-            select(0.0, heads[E + e], count > 1u),
-            select(0.0, heads[2u * E + e], count > 2u),
-            select(0.0, heads[3u * E + e], count > 3u),
+            spill[e].x * factors[0],
+            select(0.0, spill[E + e].x * factors[1], count > 1u),
+            select(0.0, spill[2u * E + e].x * factors[2], count > 2u),
+            select(0.0, spill[3u * E + e].x * factors[3], count > 3u),
         );
     }
     workgroupBarrier();
 
     // For values the lanes are split into runs of E / 8: a run takes every `runs`-th key of a tile.
-    let wide = LANES * TEAMS;
     let runs = wide / (E / 8u);
     let run = lane / (E / 8u);
     let column = lane % (E / 8u);
@@ -73,7 +75,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     //% end
     for (var tile = begin; tile < end; tile += wide) {
         let s = tile + lane;
-        let base = key_base(min(s, end - 1u), kv_head);
         var score = vec4<f32>();
         for (var i = 0u; i < E / 8u; i++) {
             let key = key8(base + i);
@@ -82,6 +83,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 + query[8u * i + 6u] * key.high.z + query[8u * i + 7u] * key.high.w;
         }
         score = select(vec4<f32>(-3.0e38), score, s < end);
+        // The first values are on their way while scores become weights.
+        let in_tile = min(wide, end - tile);
+        //% let KEYS = 4
+        //% for u in KEYS
+        var value$u = value8(key_base(tile + min(run + $uu * runs, in_tile - 1u), kv_head) + column);
+        //% end
+        base = key_base(min(s + wide, end - 1u), kv_head);
         let peak = max(top, near_max(lane, score, TEAMS));
         let weight = select(vec4<f32>(), exp(score - peak), s < end);
         weights[lane] = weight;
@@ -91,17 +99,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         //% for c in N
         acc$c *= factor;
         //% end
-        let in_tile = min(wide, end - tile);
         if run < runs {
-            for (var j = run; j < in_tile; j += 4u * runs) {
-                // Four keys are loaded before the first is used.
-                //% let KEYS = 4
+            var j = run;
+            loop {
                 //% for u in KEYS
-                let key$u = j + $uu * runs;
-                let value$u = value8(key_base(tile + min(key$u, in_tile - 1u), kv_head) + column);
-                let weight$u = select(vec4<f32>(), weights[min(key$u, wide - 1u)], key$u < in_tile);
-                //% end
-                //% for u in KEYS
+                let weight$u = select(vec4<f32>(), weights[min(j + $uu * runs, wide - 1u)], j + $uu * runs < in_tile);
                 acc0 += weight$u * value$u.low.x;
                 acc1 += weight$u * value$u.low.y;
                 acc2 += weight$u * value$u.low.z;
@@ -110,6 +112,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 acc5 += weight$u * value$u.high.y;
                 acc6 += weight$u * value$u.high.z;
                 acc7 += weight$u * value$u.high.w;
+                //% end
+                j += 4u * runs;
+                if j >= in_tile {
+                    break;
+                }
+                //% for u in KEYS
+                value$u = value8(key_base(tile + min(j + $uu * runs, in_tile - 1u), kv_head) + column);
                 //% end
             }
         }

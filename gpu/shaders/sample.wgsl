@@ -11,8 +11,8 @@
 //
 // grid   [1, 1, 1]: one workgroup walks the vocabulary
 // parts  reduce
-// cost   greedy: the runs; drawing: the logits a few times, and for top-k and top-p 32 times more each (bisection over the
-//        bits of a threshold)
+// cost   greedy: the runs; drawing: the logits a few times, and for top-k and top-p eight times more each (a threshold is
+//        found four bits at a time)
 //
 // Ids are walked four at a time: fewer rounds of waiting for memory, and Mesa's llvmpipe ends any invocation's loops
 // after 65,535 rounds in all, without a word.
@@ -54,6 +54,7 @@ struct State {
 @group(0) @binding(8) var<storage, read_write> ring: array<vec2<u32>>;
 const NO_THOUGHT: u32 = 0xffffffffu;
 var<workgroup> scratch: array<f32, WG>; // for part `reduce`
+var<workgroup> scratch4: array<vec4<f32>, WG>;
 var<workgroup> best_id: array<u32, WG>;
 var<workgroup> n_fed: u32;
 
@@ -101,13 +102,48 @@ fn mass_from(lane: u32, key: u32, top: f32, weighted: bool) -> f32 {
     return reduce_sum(lane, mass);
 }
 
-// The largest key from which on there is at least `needed` mass, among keys from `lowest` on.
+fn reduce4(lane: u32, value: vec4<f32>) -> vec4<f32> {
+    workgroupBarrier();
+    scratch4[lane] = value;
+    for (var width = WG / 2u; width > 0u; width /= 2u) {
+        workgroupBarrier();
+        if lane < width {
+            scratch4[lane] += scratch4[lane + width];
+        }
+    }
+    workgroupBarrier();
+    return scratch4[0];
+}
+
+// The largest key from which on there is at least `needed` mass, among keys from `lowest` on: four bits a walk, by the
+// masses of all sixteen ways to go on. (`key | 0` always has enough.)
 fn key_with(lane: u32, needed: f32, lowest: u32, top: f32, weighted: bool) -> u32 {
     var key = 0u;
-    for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
-        if mass_from(lane, max(key | bit, lowest), top, weighted) >= needed {
-            key |= bit;
+    for (var bits = 32u; bits > 0u; bits -= 4u) {
+        let digit = vec4<u32>(0u, 1u, 2u, 3u);
+        //% let DIGITS = 4
+        //% for d in DIGITS
+        let from$d = max(vec4<u32>(key) | ((digit + 4u * $du) << vec4<u32>(bits - 4u)), vec4<u32>(lowest));
+        var mass$d = vec4<f32>();
+        //% end
+        for (var i = lane; i * 4u < params.v; i += WG) {
+            let l = heated4(i);
+            let inside = l > vec4<f32>(LOWEST);
+            let one = select(select(vec4<f32>(), vec4<f32>(1.0), inside), exp(l - top), weighted);
+            let keys = key_of(l);
+            //% let COMPONENTS = 4
+            //% for c in COMPONENTS
+            //% for d in DIGITS
+            mass$d += select(vec4<f32>(), vec4<f32>(one[$c]), vec4<u32>(keys[$c]) >= from$d);
+            //% end
+            //% end
         }
+        var enough = vec4<u32>();
+        //% for d in DIGITS
+        enough += select(vec4<u32>(), vec4<u32>(1u), reduce4(lane, mass$d) >= vec4<f32>(needed));
+        //% end
+        let n_enough = enough.x + enough.y + enough.z + enough.w;
+        key |= (max(n_enough, 1u) - 1u) << (bits - 4u);
     }
     return clamp(key, lowest, key_of(vec4<f32>(top)).x);
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use gpu::engine::{Adapter, Engine, PreparedId, ReadFuture};
-use gpu::plan::lower;
+use gpu::plan::lower_with;
 use gpu::recording::{Buffer, Op, Place, Recording};
 use gpu::tensor::TensorId;
 use gpu::{Error, Result};
@@ -182,7 +182,11 @@ impl Engine for SimEngine {
     fn prepare(&mut self, recording: Recording) -> Result<PreparedId> {
         check(&recording, &self.tensors)?;
         let charged = match &self.charge {
-            Some(_) => Some(Charged::new(lower(&recording, &self.adapter)?)),
+            Some(charge) => Some(Charged::new(lower_with(
+                &recording,
+                &self.adapter,
+                &charge.device.profile.variants(),
+            )?)),
             None => None,
         };
         self.next_id += 1;

@@ -11,6 +11,7 @@ use futures::executor::block_on;
 use gpu::actor::Timing;
 use gpu::engine::Engine;
 use gpu::engine::wgpu::{AdapterChoice, WgpuEngine};
+use gpu::plan::{Single, Variants, Vector};
 use gpu::protocol::GpuHandle;
 use pipeline::time::Clock;
 use pipeline::trace::TraceHandle;
@@ -26,6 +27,24 @@ pub fn sim_engine(kernels: Kernels) -> sim::SimEngine {
 /// Errors: no adapter, or one that is too small.
 pub fn wgpu_engine() -> Result<WgpuEngine> {
     Ok(block_on(WgpuEngine::new(AdapterChoice::default()))?)
+}
+
+/// The same where it draws on the CPU, with the kernels and plans by which a GPU decodes; `None` where it is a GPU.
+///
+/// Errors: as [`wgpu_engine`].
+pub fn wgpu_engine_decoding_as_gpu() -> Result<Option<WgpuEngine>> {
+    let engine = wgpu_engine()?;
+    Ok(engine.adapter().software.then(|| decoding_as_gpu(engine)))
+}
+
+fn decoding_as_gpu(mut engine: WgpuEngine) -> WgpuEngine {
+    engine.set_variants(Variants {
+        vector: Vector::Dot,
+        single: Single::Split,
+        gated: true,
+        ..Variants::of(engine.adapter())
+    });
+    engine
 }
 
 /// The actor of the engines that `make` gives, on a thread of its own.
@@ -50,12 +69,17 @@ where
     Ok(block_on(gpu::actor::start("gpu", timing, make))?)
 }
 
-/// Both engines' actors, by name. Without an adapter the second is left out with a word, or, with `REQUIRE_GPU=1`, is an
-/// error.
+/// Both engines' actors, by name, and where the adapter draws on the CPU a third that decodes as GPUs do. Without an adapter
+/// the second is left out with a word, or, with `REQUIRE_GPU=1`, is an error.
 pub fn actors() -> Result<Vec<(&'static str, GpuHandle)>> {
     let mut actors = vec![("sim", start(|| async { Ok(sim_engine(Kernels::Fast)) })?)];
-    if twin::gpu_engine().is_some() {
+    if let Some(engine) = twin::gpu_engine() {
         actors.push(("wgpu", start(|| WgpuEngine::new(AdapterChoice::default()))?));
+        if engine.adapter().software {
+            let open = || WgpuEngine::new(AdapterChoice::default());
+            let make = move || async move { open().await.map(decoding_as_gpu) };
+            actors.push(("wgpu, decoding as a GPU", start(make)?));
+        }
     }
     Ok(actors)
 }

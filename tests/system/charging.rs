@@ -11,9 +11,10 @@ use gpu::protocol::{GenerateEvent, GenerateRequest, GenerateStats, GpuHandle, Lo
 use gpu::sampler::Sampling;
 use gpu::weights::source::Folder;
 use pipeline::time::Clock;
+use sim::timing::dry::{DryEngine, Plans};
 use sim::timing::impossible::Switches;
 use sim::timing::predict::Work;
-use sim::timing::{Device, bundled, dry::Plans};
+use sim::timing::{Device, bundled};
 use sim::{Kernels, SimEngine};
 use tests::{sim_engine, start, start_in};
 
@@ -90,7 +91,13 @@ fn words_are_the_same_and_take_what_the_plan_takes() -> Result<()> {
         let name = device.profile.name.clone();
         let (ids, stats) = answer(&charged(&device, Clock::new_virtual())?)?;
         assert_eq!(ids, expected, "{name}");
-        let plans = Plans::make(device.profile.adapter(), &config, &options(), N_PROMPT as usize, &[])?;
+        let plans = Plans::make(
+            DryEngine::of(&device.profile),
+            &config,
+            &options(),
+            &[(N_PROMPT as usize, false)],
+            &[],
+        )?;
         let n_tokens = N_PROMPT as usize;
         let steps = (0..N_NEW as usize - 1).map(|i| plans.time(&device, Work::Step { n_cached: n_tokens + i }).total_s);
         let planned_s: f64 = steps.sum();

@@ -2,10 +2,10 @@
 
 use futures::executor::block_on;
 use gpu::Error;
-use gpu::engine::Engine;
 use gpu::engine::wgpu::{AdapterChoice, WgpuEngine};
-use gpu::recording::{Op, Recording};
-use gpu::tensor::DType;
+use gpu::engine::{Engine, State};
+use gpu::recording::{Op, Recording, Sample};
+use gpu::tensor::{DType, TensorId};
 use tests::twin::gpu_engine;
 
 fn words(n: u32) -> Vec<u8> {
@@ -147,4 +147,65 @@ fn an_adapter_that_is_not_there_is_named() {
         Err(error) => panic!("another error: {error}"),
         Ok(_) => panic!("it was there"),
     }
+}
+
+/// A step whose answer is done launches nothing: its temporaries keep what they had.
+#[test]
+fn steps_behind_a_stop_are_not_run() -> gpu::Result<()> {
+    for mut engine in tests::twin::gpu_engines(true) {
+        if !engine.variants().gated {
+            println!("SKIPPED: on this adapter steps are not gated");
+            continue;
+        }
+        let mut rec = Recording::new("step");
+        rec.keep_taps = true;
+        let tensor = |engine: &mut WgpuEngine, bytes: &[u8]| -> gpu::Result<TensorId> {
+            let id = engine.create("input", bytes.len() as u64)?;
+            engine.write(id, 0, bytes)?;
+            Ok(id)
+        };
+        let logits = tensor(&mut engine, bytemuck::cast_slice(&[1.0f32, 3.0, 2.0, 0.0]))?;
+        let state_id = tensor(&mut engine, &[0; size_of::<State>()])?;
+        let l = rec.bind(logits, DType::F32, [1, 4]);
+        let doubled = rec.temp([1, 4]);
+        rec.ops.push(Op::Add { a: l, b: l, y: doubled });
+        rec.tap("doubled", doubled);
+        let zeros = |engine: &mut WgpuEngine, n: usize| tensor(engine, &vec![0; n]);
+        let sampling = zeros(&mut engine, 64)?;
+        let (seen, ids, pos, ring) = (
+            zeros(&mut engine, 16)?,
+            zeros(&mut engine, 4)?,
+            zeros(&mut engine, 12)?,
+            zeros(&mut engine, 16)?,
+        );
+        let sample = Sample {
+            logits: doubled,
+            sampling: rec.bind(sampling, DType::U32, [16]),
+            state: rec.bind(state_id, DType::U32, [12]),
+            seen: rec.bind(seen, DType::U32, [4]),
+            ids: rec.bind(ids, DType::U32, [1]),
+            pos: rec.bind(pos, DType::U32, [3, 1]),
+            ring: rec.bind(ring, DType::U32, [2, 2]),
+        };
+        rec.ops.push(Op::Sample(sample));
+        let prepared = engine.prepare(rec)?;
+        let mut run = |values: [f32; 4], n_tokens: u32| -> gpu::Result<(Vec<f32>, u32)> {
+            let state = State {
+                n_tokens,
+                max_steps: 9,
+                ..bytemuck::Zeroable::zeroed()
+            };
+            engine.write(logits, 0, bytemuck::cast_slice(&values))?;
+            engine.write(state_id, 0, bytemuck::bytes_of(&state))?;
+            engine.play_times(prepared, 2)?;
+            let doubled = block_on(engine.read_tap(prepared, "doubled"))?;
+            let after = block_on(engine.read(state_id, 0, size_of::<State>() as u64))?;
+            let after: State = bytemuck::pod_read_unaligned(&after);
+            Ok((bytemuck::pod_collect_to_vec(&doubled), after.step))
+        };
+        assert_eq!(run([1.0, 3.0, 2.0, 0.0], 1)?, (vec![2.0, 6.0, 4.0, 0.0], 2));
+        assert_eq!(run([5.0; 4], 0)?, (vec![2.0, 6.0, 4.0, 0.0], 0));
+        assert_eq!(run([5.0; 4], 1)?, (vec![10.0; 4], 2));
+    }
+    Ok(())
 }

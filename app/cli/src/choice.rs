@@ -41,6 +41,12 @@ pub async fn open(adapter: AdapterChoice, recall: Recall) -> Result<(WgpuEngine,
         engine.set_variants(variants);
         return Ok((engine, choice));
     }
+    if !engine.adapter().software {
+        eprintln!(
+            "note: finding out which algorithms are best on {}, once",
+            engine.adapter().name
+        );
+    }
     let choice = match choose(&mut engine, &Clock::new()).await {
         Ok(choice) => choice,
         Err(Error::DeviceLost { message }) => {

@@ -12,7 +12,7 @@ fn keys_of_step() -> vec2<u32> {
     return step[0];
 }
 
-// Fills `heads`.
+// Fills `spill` with heads, and `factors`. The norm's factor is the same for all values of a head, so it can come after the rotation.
 fn prepare(lane: u32, first_head: u32, count: u32, kv_head: u32, appends: bool) {
     let half = E / 2u;
     // Jobs of the teams: query heads, then the key.
@@ -22,24 +22,25 @@ fn prepare(lane: u32, first_head: u32, count: u32, kv_head: u32, appends: bool) 
         let base = select(first_head + min(job, count - 1u), params.heads + kv_head, is_key) * E;
         var squares = 0.0;
         for (var j = lane % LANES; j < half; j += LANES) {
-            let low = qkv[base + j];
-            let high = qkv[base + half + j];
-            squares += low * low + high * high;
-        }
-        let total = near_sum(lane, vec4<f32>(squares, 0.0, 0.0, 0.0), 1u).x;
-        let factor = 1.0 / sqrt(total / f32(E) + select(params.eps_q, params.eps_k, is_key));
-        for (var j = lane % LANES; j < half; j += LANES) {
-            let low = qkv[base + j] * factor * select(q_norm[j], k_norm[j], is_key);
-            let high = qkv[base + half + j] * factor * select(q_norm[half + j], k_norm[half + j], is_key);
+            let both = vec2<f32>(qkv[base + j], qkv[base + half + j]);
+            squares += dot(both, both);
+            let of_q = vec2<f32>(q_norm[j], q_norm[half + j]);
+            let of_k = vec2<f32>(k_norm[j], k_norm[half + j]);
+            let x = both * select(of_q, of_k, is_key);
             let turn = bitcast<vec2<f32>>(step[1u + j]);
-            let turned = vec2<f32>(low * turn.x - high * turn.y, high * turn.x + low * turn.y);
+            let turned = vec2<f32>(x.x * turn.x - x.y * turn.y, x.y * turn.x + x.x * turn.y);
             if is_key {
                 new_key[j] = turned.x;
                 new_key[half + j] = turned.y;
             } else if job < count {
-                heads[job * E + j] = turned.x * params.scale;
-                heads[job * E + half + j] = turned.y * params.scale;
+                spill[job * E + j].x = turned.x;
+                spill[job * E + half + j].x = turned.y;
             }
+        }
+        let total = near_sum(lane, vec4<f32>(squares, 0.0, 0.0, 0.0), 1u).x;
+        if lane % LANES == 0u && job < 5u {
+            let eps = select(params.eps_q, params.eps_k, is_key);
+            factors[job] = select(params.scale, 1.0, is_key) / sqrt(total / f32(E) + eps);
         }
     }
     workgroupBarrier();
@@ -51,7 +52,8 @@ fn prepare(lane: u32, first_head: u32, count: u32, kv_head: u32, appends: bool) 
             let j = (params.heads + params.kv_heads + kv_head) * E + i;
             let low = vec4<f32>(qkv[j], qkv[j + 1u], qkv[j + 2u], qkv[j + 3u]);
             let high = vec4<f32>(qkv[j + 4u], qkv[j + 5u], qkv[j + 6u], qkv[j + 7u]);
-            store8(key_base(step[0].x - 1u, kv_head) + lane, Eight(key_low, key_high), Eight(low, high));
+            let key = Eight(key_low * factors[4], key_high * factors[4]);
+            store8(key_base(step[0].x - 1u, kv_head) + lane, key, Eight(low, high));
         }
         storageBarrier();
         workgroupBarrier();

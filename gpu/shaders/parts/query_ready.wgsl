@@ -8,10 +8,13 @@ fn keys_of_step() -> vec2<u32> {
     return vec2<u32>(min(state[0] + min(state[1], 1u), params.s), 0u);
 }
 
-// Fills `heads`.
+// Fills `spill` with heads, and `factors`.
 fn prepare(lane: u32, first_head: u32, count: u32, kv_head: u32, appends: bool) {
     for (var i = lane; i < count * E; i += LANES * TEAMS) {
-        heads[i] = q[first_head * E + i] * params.scale;
+        spill[i].x = q[first_head * E + i];
+    }
+    if lane < 4u {
+        factors[lane] = params.scale;
     }
     workgroupBarrier();
 }

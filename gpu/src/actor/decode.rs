@@ -161,9 +161,7 @@ impl<E: Engine> GpuActor<E> {
         if n == 0 {
             return Ok(());
         }
-        for _ in 0..n {
-            loaded.runner.step(&mut self.engine)?;
-        }
+        loaded.runner.steps(&mut self.engine, n)?;
         let ring = self.engine.read(loaded.runner.memory.ring, 0, RING_LEN as u64 * 8);
         decode.in_flight.push_back(Batch {
             first: decode.submitted,

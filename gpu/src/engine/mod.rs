@@ -156,6 +156,11 @@ pub trait Engine: 'static {
         (0..self.n_slices(prepared)).try_for_each(|slice| self.play_slice(prepared, slice))
     }
 
+    /// Queues a whole recording `n` times in a row.
+    fn play_times(&mut self, prepared: PreparedId, n: u32) -> Result<()> {
+        (0..n).try_for_each(|_| self.play(prepared))
+    }
+
     /// Queues a whole recording with a time stamp around each dispatch: a little slower than [`Engine::play`], and each
     /// dispatch waits for the one before it.
     fn play_timed(&mut self, prepared: PreparedId) -> TimesFuture {

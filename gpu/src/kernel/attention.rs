@@ -101,9 +101,11 @@ impl Heads {
         let tiles = t.div_ceil(queries.max(1));
         // Keys that are there, pairs of a query and a key that it sees, and keys that the tiles of a head walk.
         let (keys, pairs, walked, bytes) = match self.keys {
-            Keys::Dense { .. } => {
+            Keys::Dense { k, .. } => {
                 let of = |n: usize| Amount::fixed(n * self.s);
-                (of(1), of(t), of(tiles), 4)
+                // f32 or f16.
+                let bytes = k.size_bytes as usize / (self.s * self.kv_heads * e).max(1);
+                (of(1), of(t), of(tiles), bytes)
             }
             Keys::Cache { dtype, .. } => (
                 Amount::growing(t, 1),

@@ -170,7 +170,7 @@ impl Kernel for AttnSplit {
 
     fn shared_bytes(&self) -> u32 {
         let new_key = self.raw.map_or(0, |_| 4 * self.e as u32);
-        self.team.shared_bytes(self.teams) + 32 * self.e as u32 + (16 + 64) * self.lanes() + new_key
+        self.team.shared_bytes(self.teams) + 32 + 16 * self.e as u32 + (16 + 64) * self.lanes() + new_key
     }
 
     fn cost(&self, bindings: &[Binding]) -> Cost {

@@ -20,6 +20,7 @@ pub mod dot_qkv;
 pub mod dot_quantize;
 pub mod dot_swiglu;
 pub mod embed;
+pub mod gate;
 pub mod gather_mix;
 pub mod gelu;
 pub mod glu;

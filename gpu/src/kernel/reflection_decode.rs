@@ -1,7 +1,9 @@
 //! Dispatches of the kernels of decoding, for `reflection_tests`.
 
 use super::reflection_tests::{operand, rows};
-use super::{Dispatch, attn_combine, attn_split, attn_step, dot, dot_matvec, dot_qkv, dot_quantize, dot_swiglu, sample_scan};
+use super::{
+    Dispatch, attn_combine, attn_split, attn_step, dot, dot_matvec, dot_qkv, dot_quantize, dot_swiglu, gate, sample_scan,
+};
 use crate::error::Result;
 use crate::tensor::DType;
 use crate::weights::Format;
@@ -60,6 +62,16 @@ pub fn dispatches() -> Vec<Dispatch> {
             runs: e,
             v: 4,
             n_runs: 1,
+            workgroup: 64,
+        },
+        0,
+    ));
+    add(Dispatch::new(
+        &gate::Gate {
+            planned: a,
+            state: b,
+            grids: c,
+            n_dispatches: 2,
             workgroup: 64,
         },
         0,

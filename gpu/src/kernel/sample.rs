@@ -70,7 +70,7 @@ impl Kernel for Sample {
     }
 
     fn shared_bytes(&self) -> u32 {
-        8 * self.workgroup + 4
+        24 * self.workgroup + 4
     }
 
     fn cost(&self, bindings: &[Binding]) -> Cost {

@@ -92,6 +92,28 @@ pub fn find(recording: &Recording, variants: &Variants, fusions: &Fusions) -> De
     found
 }
 
+/// The state of a step that changes nothing that lasts when its `n_tokens` is 0: one that ends with a choice, and besides
+/// only appends to the cache.
+pub fn gate(recording: &Recording) -> Option<Buffer> {
+    let Some(Op::Sample(sample)) = recording.ops.last() else {
+        return None;
+    };
+    let state = recording.root(sample.state);
+    let same = |other: Buffer| {
+        let place = |buffer: Buffer| recording.info(recording.root(buffer)).place;
+        recording.root(other) == state || (place(other) == place(state) && place(state) != Place::Temp)
+    };
+    let steps = recording.ops.iter().rev().skip(1).all(|op| match op {
+        Op::KvAppend { state, .. } => same(*state),
+        Op::Sample(_) | Op::Quantize { .. } => false,
+        op => writes(op).iter().all(|&buffer| {
+            let root = recording.root(buffer);
+            matches!(recording.info(root).place, Place::Temp)
+        }),
+    });
+    (steps && recording.cuts.is_empty()).then_some(state)
+}
+
 struct Finder<'a> {
     recording: &'a Recording,
     readers: BTreeMap<Buffer, Vec<usize>>,

@@ -11,7 +11,7 @@ use crate::weights::{Format, Weight, WeightPart};
 const D: usize = 128;
 const HEADS: usize = 4;
 const KV_HEADS: usize = 2;
-const E: usize = 32;
+const E: usize = 128;
 const F: usize = 256;
 
 /// Tensors by number.

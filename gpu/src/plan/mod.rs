@@ -23,7 +23,7 @@ pub use variants::{Product, Single, Softmax, Variants, Vector};
 
 use crate::engine::Adapter;
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Dispatch, Memory};
+use crate::kernel::{Access, Dispatch, Memory, Operand};
 use crate::recording::Buffer;
 
 /// A lowered recording.
@@ -37,6 +37,8 @@ pub struct Plan {
     pub temps: Vec<u64>,
     /// Where the recording's own temporaries lie, by their roots. Only those of taps are still whole at the end.
     pub temp_of: BTreeMap<Buffer, u32>,
+    /// The state whose `n_tokens` is 0 when the whole plan has nothing to do: engines then launch nothing.
+    pub gate: Option<Operand>,
     /// The temporaries must not be lent to other plans: the recording is cut, or keeps taps.
     pub own_temps: bool,
 }

@@ -60,6 +60,9 @@ pub struct Variants {
     pub single: Single,
     /// Lanes that sum together in kernels of one row.
     pub team: Team,
+    /// The dispatches of a step take their grids from a buffer, so that steps queued behind a stop cost next to nothing.
+    /// Browsers check every such grid by a dispatch of their own, and a CPU's steps are queued one by one.
+    pub gated: bool,
 }
 
 impl Variants {
@@ -79,6 +82,7 @@ impl Variants {
                 lanes: 32,
                 subgroup: false,
             },
+            gated: !adapter.software && matches!(adapter.backend.as_str(), "vulkan" | "metal" | "dx12"),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The roofline on dispatches whose time can be told by hand.
 
-use gpu::kernel::cost::{Amount, Class, Cost};
+use gpu::kernel::cost::{Amount, Cost};
 use gpu::kernel::{Binding, Operand};
 use gpu::tensor::TensorId;
 
@@ -46,6 +46,7 @@ fn plan(dispatches: Vec<Dispatch>) -> Plan {
         temps: Vec::new(),
         temp_of: Default::default(),
         own_temps: false,
+        gate: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! adapter and kept. With it [`Plans`] takes a model the way that the real one goes, from loading to a decode step, in
 //! milliseconds and with no weights.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
@@ -11,13 +12,14 @@ use gpu::model::qwen3_vl::config::Config;
 use gpu::model::qwen3_vl::dry::place;
 use gpu::model::qwen3_vl::features::FeatureTensors;
 use gpu::model::qwen3_vl::runner::{Feed, MediaRows, Runner, buckets};
-use gpu::plan::{Plan, lower};
+use gpu::plan::{Plan, Variants, lower_with};
 use gpu::protocol::LoadOptions;
 use gpu::recording::Recording;
 use gpu::tensor::TensorId;
 use gpu::{Error, Result};
 
 use super::device::{Device, Operands, Taken};
+use super::profile::Profile;
 
 /// What memory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,18 +54,29 @@ impl Use {
 /// See the file's head.
 pub struct DryEngine {
     adapter: Adapter,
+    variants: Variants,
     tensors: Vec<(Use, u64)>,
     plans: BTreeMap<PreparedId, Plan>,
     next_plan: u64,
 }
 
 impl DryEngine {
+    /// For an adapter, with the algorithms that its features promise.
     pub fn new(adapter: Adapter) -> Self {
         Self {
+            variants: Variants::of(&adapter),
             adapter,
             tensors: Vec::new(),
             plans: BTreeMap::new(),
             next_plan: 0,
+        }
+    }
+
+    /// For a profile's adapter and algorithms.
+    pub fn of(profile: &Profile) -> Self {
+        Self {
+            variants: profile.variants(),
+            ..Self::new(profile.adapter())
         }
     }
 
@@ -123,7 +136,7 @@ impl Engine for DryEngine {
     }
 
     fn prepare(&mut self, recording: Recording) -> Result<PreparedId> {
-        let plan = lower(&recording, &self.adapter)?;
+        let plan = lower_with(&recording, &self.adapter, &self.variants)?;
         self.next_plan += 1;
         self.plans.insert(PreparedId(self.next_plan), plan);
         Ok(PreparedId(self.next_plan))
@@ -226,21 +239,27 @@ pub struct Plans {
 }
 
 impl Plans {
-    /// Plans for prompts of up to `max_prompt` tokens and for pictures of these sizes.
+    /// Plans for prompts of so many tokens, with media in them or without, and for pictures of these sizes.
     ///
     /// Errors: [`Error::AdapterTooSmall`] for the model; pictures that are too large are noted.
-    pub fn make(adapter: Adapter, config: &Config, options: &LoadOptions, max_prompt: usize, grids: &[Grid]) -> Result<Self> {
-        let engine = &mut DryEngine::new(adapter);
+    pub fn make(
+        mut engine: DryEngine,
+        config: &Config,
+        options: &LoadOptions,
+        prompts: &[(usize, bool)],
+        grids: &[Grid],
+    ) -> Result<Self> {
+        let engine = &mut engine;
         let model = place(engine, "dry", config, options)?;
         let mut runner = Runner::new(engine, model, options, false)?;
         let (head, step) = runner.prepared_steps();
         let (head, step) = (engine.take_plan(head)?, engine.take_plan(step)?);
         let mut chunks = BTreeMap::new();
-        for (bucket, _) in buckets(max_prompt).into_iter().chain(halves(max_prompt)) {
-            for media in [false, true] {
-                if !chunks.contains_key(&(bucket, media)) {
+        for &(n, media) in prompts {
+            for (bucket, _) in buckets(n) {
+                if let Entry::Vacant(place) = chunks.entry((bucket, media)) {
                     let chunk = feed(engine, &mut runner, bucket, media)?;
-                    chunks.insert((bucket, media), engine.take_plan(chunk)?);
+                    place.insert(engine.take_plan(chunk)?);
                 }
             }
         }
@@ -287,12 +306,6 @@ impl Plans {
         }
         pieces
     }
-}
-
-/// The buckets below a bucket, for prompts that are not whole ones.
-fn halves(max_prompt: usize) -> impl Iterator<Item = (usize, usize)> {
-    let largest = buckets(max_prompt).first().map_or(0, |&(bucket, _)| bucket);
-    (0..largest.max(1).ilog2()).flat_map(move |halved| buckets(largest >> halved).first().copied())
 }
 
 /// Prepares a chunk as the actor would.

@@ -64,7 +64,14 @@ fn a_dry_model_is_the_one_that_is_loaded() {
         let runner = Runner::new(engine, loaded, &options, false).unwrap();
         let (head, step) = runner.prepared_steps();
         let config = Config::from_json(SMALL).unwrap();
-        let plans = Plans::make(adapter, &config, &options, 100, &[Grid { rows: 4, columns: 6 }]).unwrap();
+        let plans = Plans::make(
+            DryEngine::new(adapter),
+            &config,
+            &options,
+            &[(100, false)],
+            &[Grid { rows: 4, columns: 6 }],
+        )
+        .unwrap();
         assert!(plans.step.plan.dispatches.len() > 4 * 6);
         for (prepared, dry) in [(head, &plans.head), (step, &plans.step)] {
             let real = engine.take_plan(prepared).unwrap();
@@ -82,7 +89,14 @@ fn a_dry_model_is_the_one_that_is_loaded() {
 fn plans(profile: &Profile, quant: Quant) -> Plans {
     let config = published::config("qwen3-vl-8b").unwrap().unwrap();
     let grids = [Grid { rows: 22, columns: 40 }, Grid { rows: 64, columns: 64 }];
-    Plans::make(profile.adapter(), &config, &options(quant), 1000, &grids).unwrap()
+    Plans::make(
+        DryEngine::of(profile),
+        &config,
+        &options(quant),
+        &[(1000, false), (1000, true)],
+        &grids,
+    )
+    .unwrap()
 }
 
 fn all(plans: &Plans) -> impl Iterator<Item = &Costed> {

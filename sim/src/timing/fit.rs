@@ -95,7 +95,7 @@ mod tests {
     use gpu::protocol::{LoadOptions, Quant};
 
     use super::super::bundled;
-    use super::super::dry::{Grid, Plans};
+    use super::super::dry::{DryEngine, Grid, Plans};
     use super::*;
 
     /// A device that the base's shares do not describe is found again from what it takes: what was not measured too.
@@ -120,9 +120,9 @@ mod tests {
             ..LoadOptions::default()
         };
         let grid = Grid { rows: 64, columns: 64 };
-        let whole = Plans::make(base.adapter(), &config, &options, 1000, &[grid]).unwrap();
+        let whole = Plans::make(DryEngine::of(base), &config, &options, &[(1000, false)], &[grid]).unwrap();
         config.text.num_hidden_layers = 4;
-        let few = Plans::make(base.adapter(), &config, &options, 1000, &[grid]).unwrap();
+        let few = Plans::make(DryEngine::of(base), &config, &options, &[(1000, false)], &[grid]).unwrap();
         let chunk = *few.chunks.keys().max().unwrap();
         for has_stamps in [true, false] {
             let measure = |costed, n_cached| {

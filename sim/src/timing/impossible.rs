@@ -57,37 +57,19 @@ impl Switches {
 
     /// Each switch that is on, alone.
     fn alone(self) -> Vec<(String, Switches)> {
+        let off = Switches::OFF;
         let mut alone = Vec::new();
         if self.perfect_cache {
             let perfect_cache = true;
-            alone.push((
-                "perfect cache".to_owned(),
-                Switches {
-                    perfect_cache,
-                    ..Switches::OFF
-                },
-            ));
+            alone.push(("perfect cache".to_owned(), Switches { perfect_cache, ..off }));
         }
-        if let Some(latency_ns) = self.latency_ns {
-            let latency_ns = Some(latency_ns);
-            let name = format!("{} ns latency", latency_ns.unwrap_or_default());
-            alone.push((
-                name,
-                Switches {
-                    latency_ns,
-                    ..Switches::OFF
-                },
-            ));
+        if let Some(ns) = self.latency_ns {
+            let latency_ns = Some(ns);
+            alone.push((format!("{ns} ns latency"), Switches { latency_ns, ..off }));
         }
-        if self.speedup != 1.0 {
+        if self.speedup != off.speedup {
             let speedup = self.speedup;
-            alone.push((
-                format!("{speedup}× arithmetic"),
-                Switches {
-                    speedup,
-                    ..Switches::OFF
-                },
-            ));
+            alone.push((format!("{speedup}× arithmetic"), Switches { speedup, ..off }));
         }
         alone
     }

@@ -4,10 +4,11 @@
 use gpu::model::qwen3_vl::config::Config;
 use gpu::model::qwen3_vl::published::tensors;
 use gpu::protocol::LoadOptions;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::device::{Bound, Device, Taken};
-use super::dry::{Costed, Grid, Plans, Use};
+use super::dry::{Costed, DryEngine, Grid, Plans, Use};
 use super::profile::Profile;
 
 /// What is asked.
@@ -134,9 +135,10 @@ impl Question {
             .sum()
     }
 
-    fn max_prompt(&self) -> usize {
-        let pictures = self.pictures.iter().map(|(_, grid)| grid.n_tokens() + self.n_words);
-        self.prompts.iter().copied().chain(pictures).max().unwrap_or(1)
+    /// Tokens of all prompts, and whether media are in them.
+    fn all_prompts(&self) -> Vec<(usize, bool)> {
+        let pictures = self.pictures.iter().map(|(_, grid)| (grid.n_tokens() + self.n_words, true));
+        self.prompts.iter().map(|&n| (n, false)).chain(pictures).collect()
     }
 
     /// The plans on an adapter like the profile's.
@@ -144,7 +146,13 @@ impl Question {
     /// Errors: `AdapterTooSmall`.
     pub fn plans(&self, profile: &Profile) -> gpu::Result<Plans> {
         let grids: Vec<Grid> = self.pictures.iter().map(|&(_, grid)| grid).collect();
-        Plans::make(profile.adapter(), &self.config, &self.options, self.max_prompt(), &grids)
+        Plans::make(
+            DryEngine::of(profile),
+            &self.config,
+            &self.options,
+            &self.all_prompts(),
+            &grids,
+        )
     }
 
     /// All that is measured and predicted, with a name for tables.
@@ -229,24 +237,35 @@ impl Time {
 /// The answers for all of these profiles. Plans are made once for adapters that are alike.
 pub fn predict(question: &Question, profiles: &[Profile]) -> Vec<Prediction> {
     let checkpoint_bytes = question.checkpoint_bytes();
-    let mut made: Vec<(gpu::engine::Adapter, gpu::Result<Plans>)> = Vec::new();
-    let mut predictions = Vec::with_capacity(profiles.len());
+    let mut kinds: Vec<(Alike, &Profile)> = Vec::new();
     for profile in profiles {
-        let alike = gpu::engine::Adapter {
-            name: String::new(),
-            ..profile.adapter()
-        };
-        let known = made.iter().position(|(adapter, _)| *adapter == alike);
-        let i = known.unwrap_or_else(|| {
-            made.push((alike, question.plans(profile)));
-            made.len() - 1
-        });
-        predictions.push(match &made[i].1 {
-            Ok(plans) => prediction(question, &Device::new(profile.clone()), plans, checkpoint_bytes),
-            Err(error) => no_prediction(profile, error),
-        });
+        let alike = alike(profile);
+        if kinds.iter().all(|(other, _)| *other != alike) {
+            kinds.push((alike, profile));
+        }
     }
-    predictions
+    let made: Vec<_> = kinds.par_iter().map(|(_, profile)| question.plans(profile)).collect();
+    let answer = |profile: &Profile| {
+        let alike = alike(profile);
+        let made = kinds.iter().zip(&made).find(|((other, _), _)| *other == alike);
+        match made.map(|(_, made)| made) {
+            Some(Ok(plans)) => prediction(question, &Device::new(profile.clone()), plans, checkpoint_bytes),
+            Some(Err(error)) => no_prediction(profile, error.to_string()),
+            None => no_prediction(profile, "no plan was made".to_owned()),
+        }
+    };
+    profiles.par_iter().map(answer).collect()
+}
+
+type Alike = (gpu::engine::Adapter, gpu::plan::Variants);
+
+/// All that a plan depends on.
+fn alike(profile: &Profile) -> Alike {
+    let adapter = gpu::engine::Adapter {
+        name: String::new(),
+        ..profile.adapter()
+    };
+    (adapter, profile.variants())
 }
 
 /// The answer for one device whose plans are made.
@@ -322,11 +341,11 @@ fn memory_use(plans: &Plans, profile: &Profile) -> MemoryUse {
     }
 }
 
-fn no_prediction(profile: &Profile, error: &gpu::Error) -> Prediction {
+fn no_prediction(profile: &Profile, problem: String) -> Prediction {
     Prediction {
         gpu: profile.key.clone(),
         name: profile.name.clone(),
-        problem: Some(error.to_string()),
+        problem: Some(problem),
         fits: false,
         memory: MemoryUse::default(),
         load_s: 0.0,

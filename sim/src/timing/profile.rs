@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use gpu::engine::choose::{Choice, Role};
 use gpu::engine::{Adapter, CoopScalar, CoopShape};
 use gpu::kernel::cost::Class;
+use gpu::plan::Variants;
 use serde::{Deserialize, Serialize};
 
 /// What a device has, and what `wgpu` says of it. Peaks as published; [`Share`]s say how much of them kernels reach.
@@ -18,6 +20,9 @@ pub struct Profile {
     #[serde(rename = "match", default)]
     pub matches: String,
     pub kind: Kind,
+    /// What was chosen on this device, by role; what its features promise where nothing was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub algorithms: Vec<(Role, String)>,
     pub memory: Memory,
     pub cache: Cache,
     pub rates: Rates,
@@ -206,6 +211,16 @@ impl Profile {
         }
     }
 
+    /// The algorithms that `lower` takes.
+    pub fn variants(&self) -> Variants {
+        let adapter = self.adapter();
+        let choice = Choice {
+            names: self.algorithms.clone(),
+            ..Choice::default()
+        };
+        choice.variants(&adapter).unwrap_or_else(|| Variants::of(&adapter))
+    }
+
     /// This profile with the limits and features of a real adapter.
     pub fn with_adapter(mut self, adapter: &Adapter) -> Self {
         self.name.clone_from(&adapter.name);
@@ -264,9 +279,9 @@ fn usual_share(class: Class) -> Share {
     let (memory, compute) = match class {
         Class::Lanes | Class::Unstated => (0.8, 0.5),
         Class::Rows => (0.6, 0.3),
-        Class::Matvec => (0.9, 0.5),
+        Class::Matvec => (0.76, 0.5),
         Class::Matmul => (0.7, 0.32),
-        Class::Decoding => (0.6, 0.4),
+        Class::Decoding => (0.5, 0.4),
         Class::Attention => (0.6, 0.35),
         Class::Sampling => (0.5, 0.2),
     };
@@ -321,5 +336,15 @@ mod tests {
         let seen = profile.adapter();
         assert_eq!((seen.name.as_str(), seen.max_binding_bytes), ("Some GPU", 128 << 20));
         assert_eq!((seen.subgroups, seen.coop_f16_side()), (Some((32, 32)), None));
+    }
+
+    #[test]
+    fn what_was_chosen_is_lowered_also_from_a_file() {
+        let mut profile = bundled::find("h100").unwrap().clone();
+        assert_eq!(profile.variants(), Variants::of(&profile.adapter()));
+        let plain = Variants::plain(&profile.adapter());
+        profile.algorithms = Choice::of(&plain).names;
+        let read = Profile::from_toml(&profile.to_toml().unwrap()).unwrap();
+        assert_eq!((read.variants(), &read), (plain, &profile));
     }
 }

@@ -89,7 +89,7 @@ pub fn run<E: Engine>(engine: &mut E, runner: &mut Runner, inputs: &Inputs<'_>) 
         if step == 0 {
             runner.first_token(engine)?
         } else {
-            runner.step(engine)?
+            runner.steps(engine, 1)?
         }
         logits.extend(floats(&block_on(engine.read_tap(played, "logits"))?));
     }

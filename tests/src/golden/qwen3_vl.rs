@@ -25,7 +25,7 @@ use super::forward::{self, Inputs, Outputs};
 use super::media::{self, Medium};
 use super::stated;
 use super::table::Row;
-use crate::{Kernels, sim_engine, wgpu_engine};
+use crate::{Kernels, sim_engine, wgpu_engine, wgpu_engine_decoding_as_gpu};
 
 const CASES: [&str; 5] = ["text", "image", "two_images", "video", "mixed"];
 const CONTEXT_TOKENS: usize = 256;
@@ -151,6 +151,11 @@ pub fn compare(folder: &Path, name: &str, scope: Scope) -> Result<Vec<Row>> {
     add("sim", run(sim_engine(Kernels::Fast), "sim", &set));
     if scope == Scope::All {
         add("wgpu", wgpu_engine().and_then(|engine| run(engine, "wgpu", &set)));
+        match wgpu_engine_decoding_as_gpu() {
+            Ok(Some(engine)) => add("as GPU", run(engine, "as GPU", &set)),
+            Ok(None) => {}
+            Err(error) => add("as GPU", Err(error)),
+        }
     }
     Ok(rows)
 }

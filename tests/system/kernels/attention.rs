@@ -1,11 +1,11 @@
 //! Attention, and the cache that it reads, against their twins.
 
-use gpu::recording::{KvLayer, Op};
+use gpu::recording::{Buffer, KvLayer, Op};
 use gpu::tensor::DType;
 use gpu::weights::Format;
 use half::f16;
 use tests::close;
-use tests::twin::{Numbers, plain_engines};
+use tests::twin::{Build, Numbers, plain_engines};
 
 use super::{hold, hold_on, state};
 
@@ -80,15 +80,63 @@ fn long_contexts_and_long_rows_are_walked_to_their_end() {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct CacheCase {
-    t: usize,
-    n_tokens: usize,
-    kv_len: usize,
-    block: usize,
-    h: usize,
-    kv: usize,
-    e: usize,
-    dtype: DType,
+pub struct CacheCase {
+    pub t: usize,
+    pub n_tokens: usize,
+    pub kv_len: usize,
+    pub block: usize,
+    pub h: usize,
+    pub kv: usize,
+    pub e: usize,
+    pub dtype: DType,
+}
+
+/// A chunk that is appended to a cache with shuffled blocks that holds random tokens, and attends over it: `y [t, h, e]`.
+pub fn build_cached(case: &CacheCase, b: &mut Build<'_>) -> Buffer {
+    let CacheCase {
+        t,
+        n_tokens,
+        kv_len,
+        block,
+        h,
+        kv,
+        e,
+        dtype,
+    } = *case;
+    let mut numbers = Numbers::new((t + kv_len + e) as u64);
+    let used = (kv_len + t).div_ceil(block).max(1);
+    let n_blocks = used + 3;
+    let values = numbers.values(n_blocks * block * kv * e);
+    let bytes = match dtype {
+        DType::F16 => values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(),
+        _ => bytemuck::cast_slice(&values).to_vec(),
+    };
+    let shape = [n_blocks, block, kv, e];
+    // Every third block, so that neighbours in the sequence are none in memory.
+    let stride = (1..).find(|s| [3, 5, 7].contains(s) && n_blocks % s != 0).unwrap_or(1);
+    let table: Vec<u32> = (0..used + 1).map(|i| (i * stride % n_blocks) as u32).collect();
+    let cache = KvLayer {
+        k: b.changed("k_cache", &bytes, dtype, shape),
+        v: b.changed("v_cache", &bytes, dtype, shape),
+        table: b.words(&table, [used + 1]),
+        block,
+        dtype,
+    };
+    let q = b.floats(&numbers.values(t * h * e), [t, h, e]);
+    let k = b.floats(&numbers.values(t * kv * e), [t, kv, e]);
+    let v = b.floats(&numbers.values(t * kv * e), [t, kv, e]);
+    let words = state(kv_len, n_tokens);
+    let state = b.raw(bytemuck::bytes_of(&words), DType::U32, [12]);
+    b.rec.ops.push(Op::KvAppend { k, v, cache, state });
+    let y = b.rec.temp([t, h, e]);
+    b.rec.ops.push(Op::CachedAttention {
+        q,
+        cache,
+        state,
+        scale: 0.2,
+        y,
+    });
+    y
 }
 
 /// Appends a chunk to a cache with shuffled blocks that holds random tokens, then attends over it.
@@ -120,49 +168,17 @@ fn cached_attention_and_kv_append_match_their_twins() {
         }
     }
     hold(close::ATTENTION, cases, |case, b| {
-        let CacheCase {
+        let &CacheCase {
             t,
             n_tokens,
             kv_len,
-            block,
             h,
-            kv,
             e,
-            dtype,
-        } = *case;
-        let mut numbers = Numbers::new((t + kv_len + e) as u64);
-        let used = (kv_len + t).div_ceil(block).max(1);
-        let n_blocks = used + 3;
-        let values = numbers.values(n_blocks * block * kv * e);
-        let bytes = match dtype {
-            DType::F16 => values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(),
-            _ => bytemuck::cast_slice(&values).to_vec(),
-        };
-        let shape = [n_blocks, block, kv, e];
-        // Every third block, so that neighbours in the sequence are none in memory.
-        let stride = (1..).find(|s| [3, 5, 7].contains(s) && n_blocks % s != 0).unwrap_or(1);
-        let table: Vec<u32> = (0..used + 1).map(|i| (i * stride % n_blocks) as u32).collect();
-        let cache = KvLayer {
-            k: b.changed("k_cache", &bytes, dtype, shape),
-            v: b.changed("v_cache", &bytes, dtype, shape),
-            table: b.words(&table, [used + 1]),
-            block,
-            dtype,
-        };
-        let q = b.floats(&numbers.values(t * h * e), [t, h, e]);
-        let k = b.floats(&numbers.values(t * kv * e), [t, kv, e]);
-        let v = b.floats(&numbers.values(t * kv * e), [t, kv, e]);
+            ..
+        } = case;
+        let y = build_cached(case, b);
         let words = state(kv_len, n_tokens);
         let state = b.raw(bytemuck::bytes_of(&words), DType::U32, [12]);
-        b.rec.ops.push(Op::KvAppend { k, v, cache, state });
-        let y = b.rec.temp([t, h, e]);
-        b.rec.ops.push(Op::CachedAttention {
-            q,
-            cache,
-            state,
-            scale: 0.2,
-            y,
-        });
         // Rows that were not fed are unspecified: only the last that was is looked at, and one more operation takes it.
         let last = b.rec.temp([1, h * e]);
         let flat = b.rec.view(y, [t, h * e]).expect("as many elements");

@@ -17,17 +17,20 @@ use sim::timing::fit::{self, fit};
 use sim::timing::{Cache, Profile};
 
 use super::args::BenchModelArgs;
+use super::kernels::WARM_UP;
 use super::machine::Machine;
 use super::median;
 use crate::choice::{self, Recall, cache_folder};
 
-/// Tokens in the cache before the steps that are timed.
-const DEPTHS: [usize; 2] = [32, 2048];
+/// Tokens in the cache before the steps that are timed: deep enough that reading them is what takes time.
+const DEPTHS: [usize; 2] = [2048, 16384];
 /// Counts of which the median is taken.
 const COUNTS: usize = 5;
 const COUNTS_IN_SOFTWARE: usize = 1;
 /// Plays in a row without stamps.
 const PLAYS: u32 = 10;
+/// Tokens that fit in the cache beyond the deepest step: each play adds one.
+const ROOM: usize = 32;
 
 /// What was found.
 #[derive(Debug, Serialize)]
@@ -66,13 +69,14 @@ pub async fn measure(args: &BenchModelArgs) -> Result<Calibrated> {
         name: args.shape.adapter.clone(),
         ..AdapterChoice::default()
     };
-    let (mut engine, _) = choice::open(adapter, Recall::Remembered).await?;
+    let (mut engine, choice) = choice::open(adapter, Recall::Remembered).await?;
     let adapter = engine.adapter().clone();
     let started = Instant::now();
     let measured = engine.calibrate().await?;
     let (base, _) = bundled::of_adapter(&adapter);
     let base_key = base.key.clone();
     let mut profile = with_measured(base.with_adapter(&adapter), &measured);
+    profile.algorithms = choice.names;
     let (load_gb_s, plans) = kernels(&mut engine, &adapter).await?;
     profile.load.gb_s = load_gb_s;
     let fitted: Vec<fit::Measured<'_>> = plans.iter().map(Timed::as_measured).collect();
@@ -173,7 +177,10 @@ impl Timed {
 async fn kernels(engine: &mut WgpuEngine, adapter: &Adapter) -> Result<(f64, Vec<Timed>)> {
     let size: Size = match adapter.software {
         true => golden::size(Quant::Q4),
-        false => timed_size()?,
+        false => Size {
+            context: DEPTHS[1] + ROOM,
+            ..timed_size()?
+        },
     };
     let started = Instant::now();
     let harness = Harness::load(engine, size).await?;
@@ -193,7 +200,7 @@ async fn kernels(engine: &mut WgpuEngine, adapter: &Adapter) -> Result<(f64, Vec
 
 async fn all_passes(engine: &mut WgpuEngine, harness: &Harness, passes: &Passes) -> Result<Vec<Timed>> {
     let mut timed = Vec::new();
-    let deepest = harness.size.context - 1;
+    let deepest = harness.size.context.saturating_sub(ROOM);
     for depth in DEPTHS {
         timed.push(one_pass(engine, harness, passes, (Pass::Step, depth.min(deepest))).await?);
     }
@@ -220,6 +227,12 @@ async fn one_pass(engine: &mut WgpuEngine, harness: &Harness, passes: &Passes, (
         false => (COUNTS, PLAYS),
     };
     for count in 0..=counts {
+        let warm_from = Instant::now();
+        while !engine.adapter().software && warm_from.elapsed() < WARM_UP {
+            feed(engine)?;
+            (0..PLAYS).try_for_each(|_| engine.play(prepared))?;
+            engine.read(harness.memory.state, 0, 4).await?;
+        }
         feed(engine)?;
         let times = engine.play_timed(prepared).await?.unwrap_or_default();
         feed(engine)?;

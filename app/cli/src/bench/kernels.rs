@@ -225,7 +225,7 @@ impl Bench {
         let started = Instant::now();
         for i in 0..n {
             // Decoding moves the state on; it must not leave the cache.
-            if i > 0 && i as usize % BLOCK == 0 {
+            if i > 0 && (i as usize).is_multiple_of(BLOCK) {
                 self.set_state(context, n_tokens)?;
             }
             self.engine.play(prepared)?;
@@ -336,7 +336,9 @@ fn purpose(recording: &Recording, weights: &Weights, dispatch: &Dispatch) -> Str
         Memory::Tensor(tensor) => weights.get(&tensor),
         Memory::Temp(_) => None,
     });
-    let bound: Vec<_> = bound.collect();
+    let mut bound: Vec<_> = bound.collect();
+    // Where a kernel could take two weights and takes one, that is bound twice.
+    bound.dedup_by(|(one, _), (other, _)| Arc::ptr_eq(one, other));
     let op = &recording.ops[dispatch.op_idx];
     match bound.first() {
         // An embedding may be the output layer's weight too.

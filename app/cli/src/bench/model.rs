@@ -344,7 +344,7 @@ impl Bench<'_> {
         let (mut idle, mut behind) = (Vec::new(), Vec::new());
         for _ in 0..self.runs {
             idle.push(next_answer().await?.whole.as_secs_f64() * 1e3);
-            let request = self.request(prompt.clone(), u32::MAX.min(self.n_tokens.max(64)));
+            let request = self.request(prompt.clone(), self.n_tokens.max(64));
             let events = self.handle.generate(request).await?;
             let mut seen = 0;
             while seen < TOKENS_BEFORE_CANCEL {

@@ -155,3 +155,28 @@ fn a_shape_that_there_is_not_is_bad_usage() {
         .expect(2)
         .says(&["multiples of 32"]);
 }
+
+#[test]
+fn a_calibrated_profile_is_one_that_plan_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = qwglm(folder.path(), &["bench", "--calibrate", "--output", "mine.toml", "--json"])
+        .expect(0)
+        .json_lines();
+    let [measured] = &lines[..] else { panic!("{lines:?}") };
+    for key in [
+        "memory_gb_s",
+        "f32",
+        "int8",
+        "dependent_launch_us",
+        "upload_gb_s",
+        "load_gb_s",
+    ] {
+        assert!(measured[key].as_f64().unwrap() > 0.0, "{key}: {measured}");
+    }
+    let args = ["plan", "qwen3-vl-2b", "--gpu", "mine.toml", "--json"];
+    let plan = qwglm(folder.path(), &args).expect(0).stdout;
+    assert!(plan.contains(measured["adapter"].as_str().unwrap()), "{plan}");
+    qwglm(folder.path(), &["bench", "--output", "mine.toml"])
+        .expect(2)
+        .says(&["--calibrate"]);
+}

@@ -11,4 +11,16 @@ fn the_simulator_is_there_and_right() {
     let simulator = engines.iter().find(|engine| engine["backend"] == "sim").unwrap();
     assert_eq!(simulator["self_test"]["result"], "right", "{json}");
     assert_eq!(found["features"]["embed"], cfg!(feature = "embed"));
+    for engine in engines.iter().filter(|engine| engine["backend"] != "sim") {
+        let roles: Vec<_> = engine["choice"]["names"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| &name[0])
+            .collect();
+        assert_eq!(roles, ["vector", "single", "team", "matmul", "attention"], "{json}");
+        // What draws on the CPU is not timed.
+        let is_tried = !engine["choice"]["tried"].as_array().unwrap().is_empty();
+        assert_eq!(is_tried, engine["software"] == false, "{json}");
+    }
 }

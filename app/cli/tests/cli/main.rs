@@ -33,6 +33,7 @@ fn qwglm(folder: &Path, args: &[&str]) -> Ran {
     }
     command
         .env("HF_HUB_OFFLINE", "1")
+        .env("XDG_CACHE_HOME", folder.join("cache"))
         .env("HF_HUB_CACHE", folder.join("no-cache"));
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

@@ -274,7 +274,24 @@ impl Engine for WgpuEngine {
         let mut encoder = self.device.create_command_encoder(&::wgpu::CommandEncoderDescriptor {
             label: Some(&prepared.plan.name),
         });
-        prepared::encode(&mut encoder, steps);
+        prepared::encode(&mut encoder, prepared.gate(slice), steps);
+        self.queue.submit([encoder.finish()]);
+        self.unsubmitted_bytes = 0;
+        self.faults.check("play", "", 0)
+    }
+
+    /// In one submission: the device goes from one to the next without waiting for the queue.
+    fn play_times(&mut self, prepared: PreparedId, n: u32) -> Result<()> {
+        self.alive("play")?;
+        let prepared = self.prepared("play", prepared)?;
+        let mut encoder = self.device.create_command_encoder(&::wgpu::CommandEncoderDescriptor {
+            label: Some(&prepared.plan.name),
+        });
+        for _ in 0..n {
+            for slice in 0..prepared.plan.slices.len() {
+                prepared::encode(&mut encoder, prepared.gate(slice), prepared.steps(slice)?);
+            }
+        }
         self.queue.submit([encoder.finish()]);
         self.unsubmitted_bytes = 0;
         self.faults.check("play", "", 0)

@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::pipelines::{Pipeline, Pipelines};
 use crate::error::{Error, Result};
-use crate::kernel::{Binding, Dispatch, Memory};
+use crate::kernel::gate::{GRID_BYTES, Gate};
+use crate::kernel::{Binding, Dispatch, Memory, Operand, padded_bytes};
 use crate::plan::Plan;
 use crate::recording::{Place, Recording};
 use crate::tensor::TensorId;
+
+/// Lanes that write grids.
+const GATE_LANES: u32 = 64;
 
 /// Temporaries that recordings without cuts share: each plays in one submission, so none is in use between two.
 #[derive(Default)]
@@ -67,6 +71,15 @@ pub struct Step {
     pipeline: ::wgpu::ComputePipeline,
     groups: Vec<::wgpu::BindGroup>,
     grid: [u32; 3],
+    /// Where the gate wrote the grid, or nothing in its place.
+    gated: Option<(::wgpu::Buffer, u64)>,
+}
+
+/// The kernel that says whether a plan runs, and the memory of grids.
+struct Gated {
+    dispatch: Dispatch,
+    planned: ::wgpu::Buffer,
+    grids: ::wgpu::Buffer,
 }
 
 /// The memory of a tap, unless it has no values, and its bytes.
@@ -75,6 +88,8 @@ type Tap = (Option<::wgpu::Buffer>, u64);
 /// A plan and all that it is played with.
 pub struct Prepared {
     pub plan: Plan,
+    /// Comes before the first step.
+    gate: Option<Step>,
     steps: Vec<Step>,
     temps: Vec<::wgpu::Buffer>,
     params_bytes: u64,
@@ -98,25 +113,37 @@ impl Prepared {
             true => plan.temps.iter().map(|&size| temp_buffer(device, &plan.name, size)).collect(),
             false => lender.lend(device, &plan.name, &plan.temps),
         };
-        let (params, offsets) = params_buffer(device, queue, &plan);
-        let buffer_of = |memory: Memory| match memory {
-            Memory::Temp(number) => temps.get(number as usize),
-            Memory::Tensor(id) => tensor(id),
+        let gated = match plan.gate {
+            Some(state) if !plan.dispatches.is_empty() => Some(gated(device, queue, &plan, state)?),
+            _ => None,
+        };
+        let all: Vec<&Dispatch> = gated.iter().map(|gated| &gated.dispatch).chain(&plan.dispatches).collect();
+        let (params, offsets) = params_buffer(device, queue, &all);
+        let buffer_of = |memory: Memory| match (memory, &gated) {
+            (Memory::Temp(PLANNED), Some(gated)) => Some(&gated.planned),
+            (Memory::Temp(GRIDS), Some(gated)) => Some(&gated.grids),
+            (Memory::Temp(number), _) => temps.get(number as usize),
+            (Memory::Tensor(id), _) => tensor(id),
         };
         let mut binder = Binder {
             device,
             params: &params,
             weights: HashMap::new(),
         };
-        let mut steps = Vec::with_capacity(plan.dispatches.len());
-        for (dispatch, &offset) in plan.dispatches.iter().zip(&offsets) {
+        let mut steps = Vec::with_capacity(all.len());
+        for (i, (&dispatch, &offset)) in (0..).zip(all.iter().zip(&offsets)) {
             let pipeline = pipelines.get(dispatch)?;
             steps.push(Step {
                 groups: binder.groups(dispatch, &pipeline, offset, &buffer_of)?,
                 pipeline: pipeline.pipeline,
                 grid: dispatch.grid,
+                gated: match &gated {
+                    Some(gated) if i > 0 => Some((gated.grids.clone(), GRID_BYTES * (i - 1))),
+                    _ => None,
+                },
             });
         }
+        let gate = gated.is_some().then(|| steps.remove(0));
         let mut taps = BTreeMap::new();
         if recording.keep_taps {
             for (name, &tap) in &recording.taps {
@@ -135,6 +162,7 @@ impl Prepared {
         Ok(Self {
             params_bytes: params.size(),
             plan,
+            gate,
             steps,
             temps,
             taps,
@@ -168,6 +196,11 @@ impl Prepared {
         }
     }
 
+    /// What comes before a slice.
+    pub fn gate(&self, slice: usize) -> Option<&Step> {
+        self.gate.as_ref().filter(|_| slice == 0)
+    }
+
     pub fn temp_bytes(&self) -> u64 {
         self.plan.temp_bytes()
     }
@@ -189,21 +222,75 @@ impl Prepared {
     }
 }
 
-/// Writes the steps into one compute pass.
-pub fn encode(encoder: &mut ::wgpu::CommandEncoder, steps: &[Step]) {
+/// Writes the steps into one compute pass, behind their gate.
+pub fn encode(encoder: &mut ::wgpu::CommandEncoder, gate: Option<&Step>, steps: &[Step]) {
     let mut pass = encoder.begin_compute_pass(&::wgpu::ComputePassDescriptor::default());
-    steps.iter().for_each(|step| step.encode(&mut pass));
+    gate.into_iter().chain(steps).for_each(|step| step.encode(&mut pass));
 }
 
 impl Step {
-    pub fn encode(&self, pass: &mut ::wgpu::ComputePass<'_>) {
+    /// With the gate's grid if there is one.
+    fn encode(&self, pass: &mut ::wgpu::ComputePass<'_>) {
+        self.bind(pass);
+        match &self.gated {
+            Some((grids, offset)) => pass.dispatch_workgroups_indirect(grids, *offset),
+            None => self.launch(pass),
+        }
+    }
+
+    /// With the planned grid, whatever the gate says.
+    pub fn encode_ungated(&self, pass: &mut ::wgpu::ComputePass<'_>) {
+        self.bind(pass);
+        self.launch(pass);
+    }
+
+    fn bind(&self, pass: &mut ::wgpu::ComputePass<'_>) {
         pass.set_pipeline(&self.pipeline);
         for (index, group) in (0..).zip(&self.groups) {
             pass.set_bind_group(index, group, &[]);
         }
+    }
+
+    fn launch(&self, pass: &mut ::wgpu::ComputePass<'_>) {
         let [x, y, z] = self.grid;
         pass.dispatch_workgroups(x, y, z);
     }
+}
+
+/// Numbers of the gate's memory, where a plan has none.
+const PLANNED: u32 = u32::MAX;
+const GRIDS: u32 = u32::MAX - 1;
+
+/// The gate of a plan, and its memory.
+fn gated(device: &::wgpu::Device, queue: &::wgpu::Queue, plan: &Plan, state: Operand) -> Result<Gated> {
+    let words: Vec<u32> = plan.dispatches.iter().flat_map(|dispatch| dispatch.grid).collect();
+    let size_bytes = GRID_BYTES * plan.dispatches.len() as u64;
+    let buffer = |label, usage| {
+        device.create_buffer(&::wgpu::BufferDescriptor {
+            label: Some(label),
+            size: padded_bytes(size_bytes),
+            usage: ::wgpu::BufferUsages::STORAGE | usage,
+            mapped_at_creation: false,
+        })
+    };
+    let planned = buffer("planned grids", ::wgpu::BufferUsages::COPY_DST);
+    queue.write_buffer(&planned, 0, bytemuck::cast_slice(&words));
+    let operand = |number| Operand {
+        memory: Memory::Temp(number),
+        size_bytes,
+    };
+    let gate = Gate {
+        planned: operand(PLANNED),
+        state,
+        grids: operand(GRIDS),
+        n_dispatches: plan.dispatches.len(),
+        workgroup: GATE_LANES,
+    };
+    Ok(Gated {
+        dispatch: Dispatch::new(&gate, 0)?,
+        planned,
+        grids: buffer("grids", ::wgpu::BufferUsages::INDIRECT),
+    })
 }
 
 /// Every bound tensor is there and large enough: said with names here, not as a validation error later.
@@ -229,11 +316,11 @@ fn check_tensors<'a>(plan: &Plan, tensor: &impl Fn(TensorId) -> Option<&'a ::wgp
 }
 
 /// All `Params` in one uniform buffer, and where each starts.
-fn params_buffer(device: &::wgpu::Device, queue: &::wgpu::Queue, plan: &Plan) -> (::wgpu::Buffer, Vec<u64>) {
+fn params_buffer(device: &::wgpu::Device, queue: &::wgpu::Queue, dispatches: &[&Dispatch]) -> (::wgpu::Buffer, Vec<u64>) {
     let align = device.limits().min_uniform_buffer_offset_alignment as usize;
     let mut bytes = Vec::new();
-    let mut offsets = Vec::with_capacity(plan.dispatches.len());
-    for dispatch in &plan.dispatches {
+    let mut offsets = Vec::with_capacity(dispatches.len());
+    for dispatch in dispatches {
         bytes.resize(bytes.len().next_multiple_of(align), 0);
         offsets.push(bytes.len() as u64);
         bytes.extend_from_slice(&dispatch.params);

@@ -15,7 +15,7 @@ const STAMP_BYTES: u64 = 8;
 pub fn play(device: &::wgpu::Device, queue: &::wgpu::Queue, reader: &Reader, prepared: &Prepared) -> TimesFuture {
     if !device.features().contains(::wgpu::Features::TIMESTAMP_QUERY) {
         let mut encoder = device.create_command_encoder(&::wgpu::CommandEncoderDescriptor::default());
-        super::prepared::encode(&mut encoder, prepared.all_steps());
+        super::prepared::encode(&mut encoder, prepared.gate(0), prepared.all_steps());
         queue.submit([encoder.finish()]);
         return Box::pin(async { Ok(None) });
     }
@@ -61,7 +61,7 @@ fn stamped(device: &::wgpu::Device, queue: &::wgpu::Queue, steps: &[Step]) -> ::
                 end_of_pass_write_index: Some(first + 1),
             }),
         });
-        step.encode(&mut pass);
+        step.encode_ungated(&mut pass);
     }
     encoder.resolve_query_set(&stamps, 0..count, &buffer, 0);
     queue.submit([encoder.finish()]);

@@ -319,9 +319,9 @@ impl Runner {
         engine.play(self.head)
     }
 
-    /// Queues a decode step.
-    pub fn step<E: Engine>(&self, engine: &mut E) -> Result<()> {
-        engine.play(self.decode)
+    /// Queues decode steps.
+    pub fn steps<E: Engine>(&self, engine: &mut E, n: u32) -> Result<()> {
+        engine.play_times(self.decode, n)
     }
 
     fn place_media<E: Engine>(&self, engine: &mut E, io: &MediaIo, feed: &Feed<'_>) -> Result<()> {

@@ -50,6 +50,10 @@ pub fn lower_with(recording: &Recording, adapter: &Adapter, variants: &Variants)
         scratch: Vec::new(),
         op_idx: 0,
     };
+    let gate = match variants.gated {
+        true => super::decode::gate(recording).map(|state| lowering.operand(state)),
+        false => None,
+    };
     let mut slices = Vec::new();
     for slice in recording.slices() {
         let first = lowering.dispatches.len();
@@ -78,6 +82,7 @@ pub fn lower_with(recording: &Recording, adapter: &Adapter, variants: &Variants)
         slices,
         temps: assigned.temps,
         temp_of: assigned.temp_of,
+        gate,
         own_temps: !recording.cuts.is_empty() || !kept.is_empty(),
     };
     plan.check(adapter)?;
@@ -120,7 +125,10 @@ impl Tuning {
                 row: 128,
                 tile: (16, 16),
                 decode: 128,
-                sample: 256,
+                sample: match adapter.max_invocations >= 1024 && adapter.workgroup_memory_bytes >= 32 << 10 {
+                    true => 1024,
+                    false => 256,
+                },
             }
         }
     }
@@ -379,7 +387,7 @@ impl Lowering<'_> {
             runs,
             v,
             n_runs,
-            workgroup: self.tuning.sample,
+            workgroup: self.tuning.sample.min(256),
         })?;
         self.push(Sample {
             logits: self.operand(sample.logits),

@@ -35,13 +35,17 @@ impl Measured {
         self.reads.last().map_or(0.0, |&(_, speed)| speed)
     }
 
-    /// The last cache's bytes a second, and its size: the fastest range, and the largest that is clearly faster than memory. `None`
-    /// where no range is.
+    /// The last cache's bytes a second, and its size: the largest range that is nearer to the fastest than to memory, and the speed
+    /// of half of it, which is not yet disturbed. `None` where no range is clearly faster than memory.
     pub fn cache(&self) -> Option<(f64, u64)> {
-        let fast = |speed: f64| speed > 1.25 * self.memory();
         let fastest = self.reads.iter().map(|&(_, speed)| speed).fold(0.0, f64::max);
-        let held = self.reads.iter().rfind(|&&(_, speed)| fast(speed));
-        held.map(|&(size, _)| (fastest, size))
+        if fastest <= 1.25 * self.memory() {
+            return None;
+        }
+        let is_held = |&&(_, speed): &&(u64, f64)| speed > (fastest + self.memory()) / 2.0;
+        let &(size, speed) = self.reads.iter().rfind(is_held)?;
+        let half = self.reads.iter().find(|(other, _)| *other == size / 2);
+        Some((half.map_or(speed, |&(_, speed)| speed), size))
     }
 }
 
@@ -335,7 +339,7 @@ mod tests {
             ..Measured::default()
         };
         let found = measured(&[5.0, 6.0, 5.5, 3.0, 2.0, 2.0]);
-        assert_eq!((found.memory(), found.cache()), (2.0 * gib, Some((6.0 * gib, 32 << 20))));
+        assert_eq!((found.memory(), found.cache()), (2.0 * gib, Some((6.0 * gib, 16 << 20))));
         assert_eq!(measured(&[2.1, 2.0, 2.0]).cache(), None);
         assert_eq!(Measured::default().memory(), 0.0);
     }

@@ -4,6 +4,7 @@
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let x = vec4<f16>(y[0]) + f16(id.x & 7u);
+    let k = vec4<f16>(y[1]);
     var a = x;
     var b = x + 1.0;
     var c = x + 2.0;
@@ -13,17 +14,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var g = x + 6.0;
     var h = x + 7.0;
     for (var i = 0u; i < 64u; i++) {
-        a = fma(a, x, b);
-        b = fma(b, x, c);
-        c = fma(c, x, d);
-        d = fma(d, x, e);
-        e = fma(e, x, f);
-        f = fma(f, x, g);
-        g = fma(g, x, h);
-        h = fma(h, x, a);
+        a = fma(a, x, k);
+        b = fma(b, x, k);
+        c = fma(c, x, k);
+        d = fma(d, x, k);
+        e = fma(e, x, k);
+        f = fma(f, x, k);
+        g = fma(g, x, k);
+        h = fma(h, x, k);
     }
     let sum = (a + b) + (c + d) + (e + f) + (g + h);
     if f32(sum.x) == 123.456 {
-        y[1] = vec4<f32>(sum);
+        y[2] = vec4<f32>(sum);
     }
 }
