@@ -28,5 +28,6 @@ pub fn register(registry: &mut Registry, env: &Arc<Env>) {
     chat::register(registry);
     tokens::register(registry, env);
     llm::register(registry, env);
+    tts::register(registry, env);
     sink::register(registry, env);
 }
