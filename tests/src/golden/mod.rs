@@ -6,6 +6,7 @@ mod folder;
 mod forward;
 mod media;
 mod parakeet;
+mod piper;
 mod qwen3_vl;
 mod qwen_text;
 mod stated;
@@ -34,11 +35,13 @@ pub fn compare(folder: &Path, scope: Scope) -> Vec<Row> {
         qwen_text::compare(folder, &name)
     } else if folder.join("media.safetensors").exists() {
         qwen3_vl::compare(folder, &name, scope)
+    } else if folder.join("phonemes.json").exists() {
+        piper::compare(folder, &name)
     } else if folder.join("tiny.nemo").exists() {
         parakeet::compare(folder, &name, scope)
     } else {
         Err(anyhow::anyhow!(
-            "is no golden folder that this program knows (qwen3-vl-s*, qwen-text-s*, parakeet-tdt-s*)"
+            "is no golden folder that this program knows (qwen3-vl-s*, qwen-text-s*, parakeet-tdt-s*, piper-s*)"
         ))
     };
     rows.unwrap_or_else(|error| vec![Row::failed(&name, "-", "-", "-", format!("{error:#}"))])
