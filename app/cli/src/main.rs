@@ -14,6 +14,7 @@ mod play;
 mod progress;
 mod replay;
 mod run;
+mod say;
 mod sections;
 mod self_test;
 mod setup;
@@ -67,6 +68,7 @@ async fn dispatch(command: Command) -> Result<()> {
         Command::Ask(args) => ask::ask(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Replay(args) => replay::replay(args).await,
+        Command::Say(args) => say::say(args).await,
         Command::Graph(args) => graph::graph(&args),
         Command::Bench(command) => bench::bench(command).await,
         Command::Doctor(args) => doctor::doctor(&args).await,
