@@ -4,4 +4,5 @@ mod engine;
 mod generation;
 mod goldens;
 mod kernels;
+mod recording;
 mod recovery;
