@@ -8,6 +8,7 @@ pub mod error;
 pub mod llm;
 pub mod model;
 pub mod sink;
+pub mod sound;
 pub mod stt;
 pub mod tokens;
 pub mod tts;
