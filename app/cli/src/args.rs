@@ -354,6 +354,22 @@ pub struct GraphArgs {
 pub enum BenchCommand {
     /// What the runtime itself costs: a packet a hop, memory, overlap of stages, a stop
     Pipeline(BenchPipelineArgs),
+    /// The sample recording in a loop for an hour: whether memory and latency stay as they were
+    #[command(hide = true)]
+    Soak(BenchSoakArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BenchSoakArgs {
+    /// How long; at least 7, so that there is an end to compare with the beginning
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(7..))]
+    pub minutes: u64,
+    /// The type of the engine
+    #[arg(long, value_name = "TYPE", default_value = "sim")]
+    pub engine_type: EngineType,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

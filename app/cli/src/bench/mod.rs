@@ -2,11 +2,12 @@
 
 mod memory;
 mod pipeline;
+mod soak;
 mod stages;
 
 use anyhow::Result;
 
-use crate::args::{BenchCommand, BenchPipelineArgs};
+use crate::args::{BenchCommand, BenchPipelineArgs, BenchSoakArgs};
 use crate::print;
 
 /// Runs one benchmark.
@@ -15,7 +16,17 @@ use crate::print;
 pub async fn bench(command: BenchCommand) -> Result<()> {
     match command {
         BenchCommand::Pipeline(args) => bench_pipeline(args).await,
+        BenchCommand::Soak(args) => bench_soak(args).await,
     }
+}
+
+async fn bench_soak(args: BenchSoakArgs) -> Result<()> {
+    let soaked = soak::soak(&args).await?;
+    match args.json {
+        true => print(&format!("{}\n", soaked.json()))?,
+        false => print(&soaked.table())?,
+    }
+    soaked.check()
 }
 
 async fn bench_pipeline(args: BenchPipelineArgs) -> Result<()> {
