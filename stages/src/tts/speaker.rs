@@ -260,8 +260,7 @@ impl Splitter {
 fn part_end(text: &str) -> Option<usize> {
     let mut n_chars = 0;
     let mut last = ' ';
-    let mut chars = text.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
+    for (at, c) in text.char_indices() {
         n_chars += 1;
         let is_mark = c.is_whitespace() && matches!(last, '.' | '!' | '?' | ';' | ':' | ',');
         let is_line = c == '\n' && n_chars > 1;
@@ -278,7 +277,8 @@ fn part_end(text: &str) -> Option<usize> {
         let follows = text[end..].chars().find(|c| !c.is_whitespace())?;
         let mark = text[..at].chars().next_back();
         let word = text[..at].split_whitespace().next_back().unwrap_or_default();
-        let is_abbreviation = mark == Some('.') && word.chars().count() < 6 && word.starts_with(char::is_alphabetic);
+        let is_short_name = word.chars().count() < 6 && word.starts_with(char::is_uppercase);
+        let is_abbreviation = is_short_name || word.trim_end_matches('.').contains('.');
         let goes_on = match mark {
             Some('.') => is_abbreviation || !follows.is_uppercase(),
             Some(',') => follows.is_ascii_digit(),

@@ -188,9 +188,11 @@ mod tests {
         assert_eq!(config.ids(""), (vec![1, 0, 2], vec![2]));
     }
 
+    type Change<'a> = &'a dyn Fn(&mut serde_json::Value);
+
     #[test]
     fn what_cannot_be_is_named() {
-        let cases: [(&str, &dyn Fn(&mut serde_json::Value)); 7] = [
+        let cases: [(&str, Change<'_>); 7] = [
             ("sample_rate", &|json| json["audio"]["sample_rate"] = 7.into()),
             ("length_scale", &|json| {
                 json["inference"] = serde_json::json!({"length_scale": -1})
