@@ -27,8 +27,11 @@ pub fn embedded_models() -> impl Iterator<Item = (&'static str, &'static [embedd
         .filter(|(_, files)| !files.is_empty())
 }
 
-/// Name, ONNX and JSON of the voices that travel inside the program; without them those in the folders of models.
-pub fn voices() -> Vec<(&'static str, Cow<'static, [u8]>, Cow<'static, [u8]>)> {
+/// Name, ONNX and JSON of a voice.
+pub type VoiceParts = (&'static str, Cow<'static, [u8]>, Cow<'static, [u8]>);
+
+/// The voices that travel inside the program; without them those in the folders of models.
+pub fn voices() -> Vec<VoiceParts> {
     let embedded = |ending: &str| {
         embedded::JOE
             .iter()
