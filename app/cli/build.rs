@@ -1,5 +1,5 @@
-//! Lists what travels inside the program with feature `embed`: the pocket model and the sample recording; and states the
-//! commit.
+//! Lists what travels inside the program with feature `embed`: the pocket model, the voice and the sample recording; and
+//! states the commit.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,8 @@ use std::{env, fs, io};
 
 /// What of a folder is data; cards and training scripts stay out.
 const MODEL_ENDINGS: [&str; 3] = ["json", "jinja", "safetensors"];
+/// A voice, compressed, and its JSON.
+const VOICE_ENDINGS: [&str; 2] = ["zz", "json"];
 const PICTURE_ENDINGS: [&str; 1] = ["png"];
 
 fn main() -> io::Result<()> {
@@ -17,6 +19,7 @@ fn main() -> io::Result<()> {
     let mut text = String::new();
     for (name, folder, endings) in [
         ("POCKET_VL", "models/pocket-vl", &MODEL_ENDINGS[..]),
+        ("JOE", "models/joe", &VOICE_ENDINGS[..]),
         ("RECORDING", "tests/data/recording", &PICTURE_ENDINGS[..]),
     ] {
         let folder = root.join(folder);

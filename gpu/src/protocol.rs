@@ -105,6 +105,13 @@ pub struct FeatureHandle {
     pub(crate) key: Arc<FeatureKey>,
 }
 
+impl FeatureHandle {
+    /// What the actor that gave it knows the features by: the same for all clones, and for no others.
+    pub fn id(&self) -> u64 {
+        self.key.id
+    }
+}
+
 impl fmt::Debug for FeatureHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FeatureHandle")
@@ -246,7 +253,32 @@ impl Ended {
     }
 }
 
+/// Requests for whatever answers in an actor's place. Its [`Ended`] comes when this is dropped.
+#[derive(Debug)]
+pub struct Inbox {
+    requests: Receiver<GpuRequest>,
+    _running: Sender<Infallible>,
+}
+
+impl Inbox {
+    /// The next request; `None` when all handles are gone.
+    pub async fn recv(&self) -> Option<GpuRequest> {
+        self.requests.recv().await.ok()
+    }
+}
+
 impl GpuHandle {
+    /// A handle whose requests come out of the inbox, of which `size` wait before a sender does.
+    pub fn to_inbox(size: usize) -> (Self, Inbox) {
+        let (requests, inbox) = bounded(size.max(1));
+        let (running, ended) = bounded(1);
+        let inbox = Inbox {
+            requests: inbox,
+            _running: running,
+        };
+        (Self { requests, ended }, inbox)
+    }
+
     /// Loads a checkpoint; `progress` is told of each tensor (its sender never waits: a full channel skips).
     ///
     /// Errors: those of the source, of the configuration, of missing or wrong tensors, and of memory.

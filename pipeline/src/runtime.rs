@@ -356,3 +356,5 @@ mod kept_tests;
 mod restart_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod turn_tests;

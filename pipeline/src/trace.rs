@@ -133,6 +133,23 @@ impl TraceHandle {
             });
         }
     }
+
+    /// The same, of the work on a packet.
+    pub fn slice_on(&self, name: impl Into<Cow<'static, str>>, start: Timestamp, end: Timestamp, packet: &Packet) {
+        if let Some((store, track)) = &self.0 {
+            let args = Args {
+                packet: Some((packet.seq, packet.pts, packet.turn)),
+                numbers: Vec::new(),
+            };
+            store.add(Slice {
+                track: *track,
+                name: name.into(),
+                start,
+                end,
+                args,
+            });
+        }
+    }
 }
 
 impl Store {

@@ -11,6 +11,7 @@ use pipeline::registry::BuildContext;
 
 use crate::error::{Error, Result};
 use crate::model::ModelText;
+use crate::tts::voices::Voices;
 
 /// The surroundings of a graph. The program fills it before it starts the run.
 #[derive(Default)]
@@ -23,6 +24,8 @@ pub struct Env {
     pub base: PathBuf,
     /// What prompts call now, in seconds since 1970; so a recorded run says the same whenever it is replayed. None: now.
     pub now_unix_s: Option<u64>,
+    /// Voices that `tts.piper` may name; files beside them are found from `base`.
+    pub voices: Voices,
     /// See [`Env::open_channel`].
     pub channels: Channels,
 }

@@ -34,6 +34,8 @@ pub enum Error {
     #[error("the screen cannot be captured: {reason}")]
     NoScreen { reason: String },
 
+    #[error("{}: {message}", path.display())]
+    Sound { path: PathBuf, message: String },
     #[error("tokenizer.json: {message}")]
     Tokenizer { message: String },
     #[error("tokenizer.json has no token {token}")]
@@ -53,6 +55,36 @@ pub enum Error {
 
     #[error("the dictionary of this program cannot be read: its {what}")]
     Lexicon { what: &'static str },
+
+    #[error("voice {voice}: its {file} file {message}")]
+    VoiceFile {
+        voice: String,
+        file: &'static str,
+        message: String,
+    },
+    #[error("voice {voice}: its files disagree: {key} is {json} in the JSON and {onnx} in the ONNX")]
+    VoiceMismatch {
+        voice: String,
+        key: &'static str,
+        json: u64,
+        onnx: u64,
+    },
+    #[error("voice {voice} has no speaker {speaker}; it has 0 to {} {known}", n_speakers - 1)]
+    NoSpeaker {
+        voice: String,
+        speaker: String,
+        n_speakers: u64,
+        known: String,
+    },
+    #[error("voice {voice} cannot say this: {message}")]
+    Synthesis { voice: String, message: String },
+    #[error("voice {voice} speaks {language}; phonemes are made for American English (en-us)")]
+    Language { voice: String, language: String },
+    #[error("there is no voice {name}; {accepted}")]
+    NoVoice { name: String, accepted: String },
+
+    #[error("{}: the sound changes from {rate_hz} Hz to {found} Hz", path.display())]
+    RateChanged { path: PathBuf, rate_hz: u32, found: u32 },
 
     #[error("{model}: {file} is missing")]
     MissingFile { model: String, file: &'static str },

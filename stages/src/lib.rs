@@ -8,6 +8,7 @@ pub mod error;
 pub mod llm;
 pub mod model;
 pub mod sink;
+pub mod sound;
 pub mod stt;
 pub mod tokens;
 pub mod tts;
@@ -28,5 +29,6 @@ pub fn register(registry: &mut Registry, env: &Arc<Env>) {
     chat::register(registry);
     tokens::register(registry, env);
     llm::register(registry, env);
+    tts::register(registry, env);
     sink::register(registry, env);
 }

@@ -5,6 +5,7 @@ pub mod flaky;
 pub mod golden;
 pub mod tokenizer;
 pub mod twin;
+pub mod voice;
 
 use anyhow::Result;
 use futures::executor::block_on;

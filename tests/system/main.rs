@@ -6,4 +6,5 @@ mod engine;
 mod generation;
 mod goldens;
 mod kernels;
+mod recording;
 mod recovery;

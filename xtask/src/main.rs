@@ -25,6 +25,9 @@ usage: cargo xtask <command>
                   (or, with arguments, whatever `qwglm narrate` makes of them)
   test            set up what is missing, then everything that must hold: check, all tests on a real or
                   software GPU, goldens, the wasm build
+  test --long [MINUTES]
+                  the sample recording in a loop for an hour (or so many minutes, from 7): fails when memory
+                  or latency are more in the last minute than in the first five
   check           what holds on each commit: fmt, clippy, house rules, unit tests, docs, wasm check
   golden DIR…     compare every engine with golden folders; exit 1 when a value is out
   setup           only the set-up
@@ -52,12 +55,17 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         print!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     }
-    if !matches!(command.as_str(), "demo" | "golden") && !rest.is_empty() {
+    if !matches!(command.as_str(), "demo" | "golden" | "test") && !rest.is_empty() {
         bail!(Usage(format!("`{command}` takes no arguments, found `{}`", rest.join(" "))));
     }
     match command.as_str() {
         "demo" => demo::run(rest)?,
-        "test" => test::run()?,
+        "test" => match rest {
+            [] => test::run()?,
+            [long] if long == "--long" => test::long(None)?,
+            [long, minutes] if long == "--long" => test::long(Some(minutes))?,
+            _ => bail!(Usage(format!("`test` takes --long [MINUTES], found `{}`", rest.join(" ")))),
+        },
         "check" => check::run()?,
         "golden" => return golden::run(rest),
         "setup" => setup::run(setup::Need::Everything)?,

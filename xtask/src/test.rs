@@ -1,11 +1,12 @@
 //! `cargo xtask test`: set-up, then everything that must hold. What `.ci/run` calls.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::process::{cargo, root, seconds, step};
+use crate::process::{cargo, released, root, seconds, step};
 use crate::{check, golden, setup, wasm};
 
 /// Runs all checks and all tests; stops at the first step that fails.
@@ -27,6 +28,17 @@ pub fn run() -> Result<()> {
     wasm::run(wasm::Mode::Build)?;
     eprintln!("── everything holds, after {}", seconds(start.elapsed()));
     Ok(())
+}
+
+/// The soak: an hour of the sample recording, or so many minutes. Not for CI.
+///
+/// Errors: memory or latency grew.
+pub fn long(minutes: Option<&str>) -> Result<()> {
+    setup::run(setup::Need::Narrate)?;
+    step("build qwglm", &mut cargo("build --release --package qwglm"))?;
+    let mut soak = Command::new(released("qwglm")?);
+    soak.args(["bench", "soak", "--minutes", minutes.unwrap_or("60")]);
+    step("soak", &mut soak)
 }
 
 /// The golden folders in the tree, by name.

@@ -42,6 +42,9 @@ pub enum Command {
     /// Replay a recorded run: the same outputs, in no time and without a GPU
     #[command(after_help = REPLAY)]
     Replay(ReplayArgs),
+    /// Speak a text into a WAV file, or say how it would be spoken
+    #[command(after_help = SAY)]
+    Say(SayArgs),
     /// Draw a pipeline, as Mermaid or SVG
     #[command(after_help = GRAPH)]
     Graph(GraphArgs),
@@ -114,6 +117,16 @@ Examples:
   qwglm replay run.qwr --json
   qwglm replay run.qwr --engine-type sim --set generate.seed=2
   qwglm replay run.qwr --set model.eyes.source=./where-the-model-is-now";
+
+const SAY: &str = "\
+A text is read as a person would: numbers, dates, money, units, addresses, names of files and code become words.
+
+Examples:
+  qwglm say \"The build failed at 14:05.\" -o out.wav
+  qwglm say \"Hello\" -o out.wav --voice ./en_US-lessac-medium.onnx --speed 1.2
+  qwglm say - -o out.wav < notes.txt
+  qwglm say \"It costs $5.\" --normalized --phonemes
+  qwglm say --phonemes --tsv phonemes.tsv sentences.tsv";
 
 const GRAPH: &str = "\
 Examples:
@@ -296,6 +309,48 @@ pub struct ReplayArgs {
     /// Write a trace that Perfetto opens
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct SayArgs {
+    /// What to say; `-` reads it from standard input. With --tsv: a file of lines `id<TAB>…<TAB>text`
+    #[arg(value_name = "TEXT")]
+    pub text: Vec<String>,
+    /// The file to write
+    #[arg(short, long, value_name = "WAV")]
+    pub output: Option<PathBuf>,
+    /// A voice inside the program, or a Piper voice: NAME.onnx with NAME.onnx.json beside it
+    #[arg(long, default_value = "joe")]
+    pub voice: String,
+    /// The name or number of a speaker, of a voice that has several
+    #[arg(long)]
+    pub speaker: Option<String>,
+    /// 2 is twice as fast
+    #[arg(long, default_value_t = 1.0, value_parser = speed)]
+    pub speed: f32,
+    /// The same seed gives the same sound
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Print when each word is heard: start and end in seconds, the word, what it stands for
+    #[arg(long, requires = "output")]
+    pub words: bool,
+    /// Print the phonemes instead
+    #[arg(long)]
+    pub phonemes: bool,
+    /// Print the text in words as they are said instead
+    #[arg(long)]
+    pub normalized: bool,
+    /// Write `id<TAB>phonemes` (without --phonemes: the words) of each sentence of a file (`-`: standard output)
+    #[arg(long, value_name = "OUT")]
+    pub tsv: Option<PathBuf>,
+    /// Phonemes as espeak-ng 1.52 writes them, which the newest voices were trained on
+    #[arg(long)]
+    pub espeak_152: bool,
+}
+
+fn speed(text: &str) -> Result<f32, String> {
+    let speed = text.parse::<f32>().ok().filter(|speed| (0.25..=4.0).contains(speed));
+    speed.ok_or_else(|| "a number from 0.25 to 4".into())
 }
 
 #[derive(Debug, Args)]

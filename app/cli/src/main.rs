@@ -16,6 +16,7 @@ mod play;
 mod progress;
 mod replay;
 mod run;
+mod say;
 mod sections;
 mod self_test;
 mod setup;
@@ -70,6 +71,7 @@ async fn dispatch(command: Command) -> Result<()> {
         Command::Ask(args) => ask::ask(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Replay(args) => replay::replay(args).await,
+        Command::Say(args) => say::say(args).await,
         Command::Graph(args) => graph::graph(&args),
         Command::Plan(args) => plan::plan(args).await,
         Command::Sim(args) => tiny_gpu::simulate(&args),

@@ -27,6 +27,27 @@ pub fn embedded_models() -> impl Iterator<Item = (&'static str, &'static [embedd
         .filter(|(_, files)| !files.is_empty())
 }
 
+/// Name, ONNX and JSON of a voice.
+pub type VoiceParts = (&'static str, Cow<'static, [u8]>, Cow<'static, [u8]>);
+
+/// The voices that travel inside the program; without them those in the folders of models.
+pub fn voices() -> Vec<VoiceParts> {
+    let embedded = |ending: &str| {
+        embedded::JOE
+            .iter()
+            .find(|(name, _)| name.ends_with(ending))
+            .map(|(_, bytes)| *bytes)
+    };
+    if let (Some(onnx), Some(json)) = (embedded(".onnx.zz"), embedded(".onnx.json")) {
+        return vec![("joe", onnx.into(), json.into())];
+    }
+    let found = model_folders().into_iter().find_map(|folder| {
+        let read = |ending: &str| std::fs::read(folder.join("joe").join(format!("joe{ending}"))).ok();
+        Some(("joe", read(".onnx.zz")?.into(), read(".onnx.json")?.into()))
+    });
+    found.into_iter().collect()
+}
+
 /// Folders that may hold pocket models, each in a folder of its name.
 pub fn model_folders() -> Vec<PathBuf> {
     let mut folders = vec![PathBuf::from("models")];

@@ -19,6 +19,9 @@ const FRAMES: &str = include_str!("../../../configs/narrate.toml");
 /// What takes pictures, each once.
 const PICTURES: &str = include_str!("../../../configs/describe.toml");
 
+/// For what writes to standard output: who reads it may take their time.
+const NO_DEADLINE: &str = "none";
+
 /// Stages through which pictures and what is asked about them go, one at a time.
 const HOPS: [&str; 4] = ["vision.", "chat.", "tokens.encode", "llm.generate"];
 
@@ -127,16 +130,22 @@ fn set_sinks(text: &mut GraphText, args: &NarrateArgs) -> Result<()> {
         let inputs = toml_edit::InlineTable::from_iter(inputs);
         text.put_stage(
             "terminal",
-            [("type", "sink.terminal".into()), ("inputs", Value::InlineTable(inputs))],
+            [
+                ("type", "sink.terminal".into()),
+                ("inputs", Value::InlineTable(inputs)),
+                ("deadline_ms", NO_DEADLINE.into()),
+            ],
         );
     }
     for (name, kind, path) in [("tsv", "sink.tsv", &args.tsv), ("jsonl", "sink.jsonl", &args.jsonl)] {
         if let Some(path) = path {
-            let path = path.to_string_lossy().into_owned();
-            text.put_stage(
-                name,
-                [("type", kind.into()), ("input", words.as_str().into()), ("path", path.into())],
-            );
+            let mut keys = vec![
+                ("type", kind.into()),
+                ("input", words.as_str().into()),
+                ("path", path.to_string_lossy().into_owned().into()),
+            ];
+            keys.extend((path == Path::new("-")).then(|| ("deadline_ms", NO_DEADLINE.into())));
+            text.put_stage(name, keys);
         }
     }
     Ok(())

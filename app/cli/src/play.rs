@@ -34,6 +34,8 @@ pub struct Summary {
     decode_s: f64,
     /// Since the run began, models loaded.
     pub first_word: Option<Duration>,
+    /// How often stages were started again, by stage.
+    pub restarts: Vec<(String, u64)>,
     pub elapsed: Duration,
     pub loaded_in: Duration,
     pub adapters: String,
@@ -193,6 +195,8 @@ async fn play_ready(
     let report = result?;
     heard?;
     summary.frames = frames(&graph, &report);
+    let restarts = report.stages.iter().map(|stage| (stage.name.clone(), stage.restarts));
+    summary.restarts = restarts.filter(|(_, n)| *n > 0).collect();
     summary.elapsed = clock.now().since(started);
     Ok(Summary {
         narrations,
@@ -321,6 +325,10 @@ impl Summary {
         if !self.adapters.is_empty() {
             line.push_str(&format!("; on {}", self.adapters));
         }
+        if !self.restarts.is_empty() {
+            let stages: Vec<_> = self.restarts.iter().map(|(name, n)| format!("{name} {n}×")).collect();
+            line.push_str(&format!("; restarted: {}", stages.join(", ")));
+        }
         if let Some(waterfall) = &self.waterfall {
             line.push_str(&format!("\nan answer: {}", waterfall.line()));
         }
@@ -336,6 +344,7 @@ impl Summary {
             "tokens_per_s": self.tokens_per_s(),
             "first_word_s": self.first_word.map(|duration| duration.as_secs_f64()),
             "elapsed_s": self.elapsed.as_secs_f64(),
+            "restarts": self.restarts.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "load_s": self.loaded_in.as_secs_f64(),
             "engine": self.adapters,
             "waterfall_ms": self.waterfall.as_ref().map(Waterfall::json),

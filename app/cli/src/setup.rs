@@ -18,6 +18,7 @@ use pipeline::registry::Registry;
 use pipeline::time::Clock;
 use pipeline::trace::Trace;
 use sim::{Kernels, SimEngine};
+use stages::tts::voices::{VoiceFiles, Voices};
 use stages::{Env, Model, ModelText};
 
 use crate::args::EngineType;
@@ -72,7 +73,21 @@ pub enum Models {
 /// The types of stage, and how sections of models and engines are checked.
 pub fn registry_for_checks(base: &Path, models: Models) -> Registry {
     let base = base.to_owned();
-    registry(&Arc::new(Env { base, ..Env::default() }), models)
+    let env = Env {
+        base,
+        voices: voices(),
+        ..Env::default()
+    };
+    registry(&Arc::new(env), models)
+}
+
+/// The voices that travel inside the program, or lie in a folder of models.
+pub fn voices() -> Voices {
+    let mut voices = Voices::default();
+    for (name, onnx, json) in models::voices() {
+        voices.add(name, VoiceFiles { onnx, json });
+    }
+    voices
 }
 
 fn registry(env: &Arc<Env>, models: Models) -> Registry {
@@ -110,6 +125,7 @@ pub async fn set_up(text: &GraphText, has_trace: bool, with: &With) -> Result<Re
     let trace = if has_trace { Trace::on(clock.clone()) } else { Trace::off() };
     let mut env = Env {
         base: text.base.clone(),
+        voices: voices(),
         now_unix_s: with.unix_s(),
         ..Env::default()
     };

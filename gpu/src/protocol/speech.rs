@@ -117,6 +117,7 @@ impl GpuHandle {
     ///
     /// Errors: `Prompt` for features or frames that do not fit the model; those of the engine.
     pub async fn transcribe(&self, request: TranscribeRequest) -> Result<Transcription> {
-        self.ask(|reply| GpuRequest::Speech(SpeechRequest::Transcribe { request, reply })).await
+        self.ask(|reply| GpuRequest::Speech(SpeechRequest::Transcribe { request, reply }))
+            .await
     }
 }

@@ -121,6 +121,11 @@ impl StageMeter {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Since when the stage is at work without a wait.
+    fn since(&self) -> Option<Timestamp> {
+        self.lock().since
+    }
+
     fn begin(&self, now: Timestamp, span: Option<Span>) {
         let mut work = self.lock();
         work.since = Some(now);
@@ -206,8 +211,9 @@ impl Context {
         self.parts.life.lets_go(self.incarnation);
     }
 
-    /// The stage was restarted, and this is what it was before: a thread that hung and now goes on.
-    fn is_past(&self) -> bool {
+    /// The stage was restarted, and this is what it was before: a thread that hung and now goes on. It must touch nothing that the
+    /// next one has.
+    pub fn is_past(&self) -> bool {
         self.incarnation != self.parts.life.incarnation()
     }
 
@@ -349,6 +355,12 @@ impl Context {
         if self.parts.outputs.is_empty() {
             return Ok(());
         }
+        if self.parts.is_source && self.parts.trace.is_on() {
+            // It has no packet whose stay could be shown: this is how long it worked on what it sends.
+            let now = self.now();
+            let start = self.parts.meter.since().unwrap_or(now);
+            self.parts.trace.slice_on(self.name().to_owned(), start, now, &packet);
+        }
         self.parts.meter.pause(self.now(), false);
         self.parts.life.waits();
         let probed = self.probe.is_some().then(|| packet.clone());
@@ -430,9 +442,12 @@ impl Context {
     /// Waits for something outside of the graph that may take as long as it likes: that the stage stands still meanwhile is no
     /// hang.
     pub async fn waiting<T>(&self, future: impl Future<Output = T>) -> T {
+        self.parts.meter.pause(self.now(), false);
         self.parts.life.waits();
         let value = future.await;
-        self.parts.life.goes_on(self.now());
+        let now = self.now();
+        self.parts.life.goes_on(now);
+        self.parts.meter.begin(now, None);
         value
     }
 

@@ -4,8 +4,9 @@ mod layout;
 
 use std::fmt::Write;
 
-use super::{Graph, LinkSpec};
+use super::{Graph, LinkSpec, StageSpec};
 use crate::link::WhenFull;
+use crate::runtime::RestartWhen;
 use layout::{Layout, NODE_HEIGHT, Size, layout};
 
 /// The width of a letter of the two sizes, in pixels; generous, since fonts differ.
@@ -18,7 +19,7 @@ const STYLE: &str = "
   .paper { fill: var(--paper) } .box { fill: var(--box); stroke: var(--line) } .arrow { fill: var(--line) }
   .link { fill: none; stroke: var(--line); stroke-width: 1.5 } .lossy { stroke-dasharray: 5 4 }
   .name { fill: var(--ink); font-size: 14px; font-weight: 600; text-anchor: middle }
-  .small { fill: var(--soft); font-size: 11px; text-anchor: middle } .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 4 }
+  .small { fill: var(--soft); font-size: 11px; text-anchor: middle } .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 8; stroke-linejoin: round }
 ";
 
 impl Graph {
@@ -26,7 +27,10 @@ impl Graph {
     pub fn to_mermaid(&self) -> String {
         let mut text = "flowchart LR\n".to_owned();
         for (index, stage) in self.stages.iter().enumerate() {
-            let (name, kind) = (escaped(&stage.name), escaped(&stage.type_name));
+            let (name, kind) = (
+                escaped(&stage.name),
+                escaped(&stage.type_name) + if comes_back(stage) { " ↻" } else { "" },
+            );
             let _ = writeln!(text, "  s{index}[\"{name}<br/><small>{kind}</small>\"]");
         }
         for link in &self.links {
@@ -40,7 +44,8 @@ impl Graph {
         text
     }
 
-    /// The graph from left to right as an SVG that follows the reader's light or dark theme; links that may drop are dashed.
+    /// The graph from left to right as an SVG that follows the reader's light or dark theme; links that may drop are dashed, a stage
+    /// that comes back after a failure has a ↻.
     pub fn to_svg(&self) -> String {
         let sizes = self.stages.iter().map(|stage| {
             let name = stage.name.chars().count() as f64 * NAME_LETTER;
@@ -97,9 +102,18 @@ impl Graph {
                 y + 14.0,
                 escaped(&stage.type_name)
             );
+            if comes_back(stage) {
+                let (x, y) = (left + width - 11.0, top + 14.0);
+                let title = escaped(&survival(stage));
+                let _ = writeln!(
+                    svg,
+                    "<text class=\"small\" x=\"{x:.1}\" y=\"{y:.1}\">↻<title>{title}</title></text>"
+                );
+            }
         }
         for (link, route) in self.links.iter().zip(&layout.routes) {
-            let (x, y) = (route.label_x, route.label_y - 5.0);
+            // Above a straight link, on one that leads up or down.
+            let (x, y) = (route.label_x, route.label_y + if route.is_straight { -5.0 } else { 4.0 });
             let _ = writeln!(
                 svg,
                 "<text class=\"small halo\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>",
@@ -109,6 +123,28 @@ impl Graph {
         svg.push_str("</svg>\n");
         svg
     }
+}
+
+fn comes_back(stage: &StageSpec) -> bool {
+    stage.restart.policy != RestartWhen::Never
+}
+
+/// `restart always, the packet in hand again, hangs after 120 s`
+fn survival(stage: &StageSpec) -> String {
+    let when = match stage.restart.policy {
+        RestartWhen::Never => "never",
+        RestartWhen::OnFailure => "on-failure",
+        RestartWhen::Always => "always",
+    };
+    let retry = if stage.restart.retry {
+        ", the packet in hand again"
+    } else {
+        ""
+    };
+    let deadline = stage.deadline.map_or(String::new(), |deadline| {
+        format!(", hangs after {} s", deadline.as_secs_f64())
+    });
+    format!("restart {when}{retry}{deadline}")
 }
 
 /// `words: text · 8 · wait`; the input's name only where it is not the first.
@@ -151,6 +187,19 @@ mod tests {
         assert!(text.contains("s1[\"mid<br/><small>test.pass</small>\"]"), "{text}");
         assert!(text.contains("s0 -.->|\"text · 3 · drop_oldest\"| s1"), "{text}");
         assert!(text.contains("s1 -->|\"text · 8 · wait\"| s2"), "{text}");
+    }
+
+    #[test]
+    fn a_stage_that_comes_back_is_marked() {
+        let keys = "type = \"test.pass\"\n        restart = { policy = \"always\", retry = true }\n        deadline_ms = 1500";
+        let graph = graph(&TEXT.replace("type = \"test.pass\"", keys), &TestBench::new());
+        let svg = graph.to_svg();
+        assert_eq!(svg.matches('↻').count(), 1, "{svg}");
+        assert!(
+            svg.contains("<title>restart always, the packet in hand again, hangs after 1.5 s</title>"),
+            "{svg}"
+        );
+        assert!(graph.to_mermaid().contains("test.pass ↻</small>"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Stages that fail and come back, in virtual time.
 
+use futures::FutureExt;
 use proptest::prelude::*;
 
 use super::tests::{chain_with, events_of, in_virtual_time, start_with};
@@ -170,56 +171,85 @@ async fn always_starts_a_source_again_until_the_run_stops() {
     .await;
 }
 
-/// Its first incarnation blocks its thread with its first packet until the gate opens; `gone` tells that it was dropped.
+/// Its first incarnation hands its first packet, and all it knows of the run, to a thread that waits for a gate: to the run it
+/// hangs. When the gate opens, the thread goes on as if nothing had happened, and says how far it came.
 struct Stuck {
-    gate: Option<std::sync::mpsc::Receiver<()>>,
-    _gone: Option<futures::channel::oneshot::Sender<()>>,
+    gate: Option<Gate>,
+}
+
+struct Gate {
+    opens: std::sync::mpsc::Receiver<()>,
+    /// Whether it could send, and whether it received something.
+    came: std::sync::mpsc::Sender<(bool, bool)>,
 }
 
 impl Stage for Stuck {
     async fn run(mut self, ctx: Context) -> Result<(), StageError> {
+        let n_before: u64 = ctx.kept().unwrap_or_default();
+        let ctx = Arc::new(ctx);
+        let mut n = n_before;
         while let Some(packet) = ctx.recv().await {
-            if let Some(gate) = self.gate.take() {
-                let _ = gate.recv();
-            }
             let stamp = packet.stamp();
-            ctx.send(packet.body, stamp).await?;
+            if let Some(Gate { opens, came }) = self.gate.take() {
+                let ctx = ctx.clone();
+                std::thread::spawn(move || {
+                    let _ = opens.recv();
+                    ctx.commit(1000_u64);
+                    let has_sent = ctx.send(packet.body, stamp).now_or_never().is_some();
+                    let has_received = ctx.recv().now_or_never().is_some() || ctx.try_recv().is_some();
+                    let _ = came.send((has_sent, has_received));
+                });
+                std::future::pending::<()>().await;
+            } else {
+                n += 1;
+                ctx.send(crate::testing::text(n.to_string()), stamp).await?;
+                ctx.commit(n);
+            }
         }
         Ok(())
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_hangs_in_blocking_code_reaches_nobody_once_it_is_left_behind() {
-    let mut bench = TestBench::new();
-    let (open, gate) = std::sync::mpsc::channel();
-    let (tell_gone, gone) = futures::channel::oneshot::channel();
-    let first = Mutex::new((Some(gate), Some(tell_gone)));
-    let build = move |_: toml::Table, _: &BuildContext<'_>| {
-        let (gate, gone) = &mut *first.lock().unwrap();
-        Ok(Stuck {
-            gate: gate.take(),
-            _gone: gone.take(),
-        })
-    };
-    let texts = &[PacketKind::Text];
-    let factory = Factory::new(build).input("in", texts).gives(texts);
-    bench.registry.add("test.stuck", factory);
-    let text = chain_with("n = 0", "type = \"test.stuck\"\nrestart = \"on-failure\"\ndeadline_ms = 100");
-    let run = start_with(&text, &bench, &RunOptions::default());
-    let events = run.events();
-    while let Some(packet) = events.recv().await {
-        if matches!(packet.body, Body::Event(Event::StageRestarted { .. })) {
-            break;
+#[tokio::test]
+async fn what_hangs_in_a_thread_reaches_nobody_once_it_is_left_behind() {
+    in_virtual_time(async |options| {
+        let mut bench = TestBench::new();
+        let (open, opens) = std::sync::mpsc::channel();
+        let (came, has_come) = std::sync::mpsc::channel();
+        let first = Mutex::new(Some(Gate { opens, came }));
+        let build = move |_: toml::Table, _: &BuildContext<'_>| {
+            Ok(Stuck {
+                gate: first.lock().unwrap().take(),
+            })
+        };
+        let texts = &[PacketKind::Text];
+        let factory = Factory::new(build).input("in", texts).gives(texts);
+        bench.registry.add("test.stuck", factory);
+        let policy = "restart = { policy = \"on-failure\", retry = true }";
+        let text = chain_with(
+            "n = 5\nevery_ms = 300",
+            &format!("type = \"test.stuck\"\n{policy}\ndeadline_ms = 100"),
+        );
+        let run = start_with(&text, &bench, &options);
+        let events = run.events();
+        while let Some(packet) = events.recv().await {
+            if matches!(packet.body, Body::Event(Event::StageRestarted { .. })) {
+                break;
+            }
         }
-    }
-    open.send(()).expect("it waits");
-    assert!(gone.await.is_err(), "it is dropped once it can be");
-    let report = run.stop().await.expect("a good end");
-    let stage = report.stage("mid").expect("it is there");
-    // In real time a slow machine may make it more than the one.
-    assert!(stage.restarts >= 1 && stage.lost == stage.restarts, "{stage:?}");
-    assert!(!bench.collected.texts("out").contains(&"0".to_owned()));
+        open.send(()).expect("it waits");
+        // Virtual time stands: this waits for the thread, not for a time.
+        assert_eq!(has_come.recv(), Ok((false, false)), "it can neither send nor receive");
+        let report = run.join().await.expect("a good end");
+        let stage = report.stage("mid").expect("it is there");
+        assert_eq!((stage.restarts, stage.lost), (1, 0));
+        assert_eq!(
+            bench.collected.texts("out"),
+            ["1", "2", "3", "4", "5"],
+            "nor change what the next one keeps"
+        );
+    })
+    .await;
 }
 
 fn fates() -> impl Strategy<Value = Vec<Fate>> {

@@ -301,6 +301,7 @@ async fn a_trace_shows_two_stages_at_work_at_the_same_time() {
             let start = event["ts"].as_f64().expect("a time");
             (start, start + event["dur"].as_f64().expect("a time"))
         };
+        assert_eq!(slice("in", 3).1, slice("in", 3).0, "the source takes no time");
         for seq in 0..4 {
             let (encode, generate) = (slice("encode", seq + 1), slice("generate", seq));
             let overlap = encode.1.min(generate.1) - encode.0.max(generate.0);

@@ -14,8 +14,8 @@ pub fn conv_down_row(
 ) {
     let c_out = bias.len();
     for f in 0..f_in.div_ceil(2) {
-        for c in 0..c_out {
-            let mut sum = f64::from(bias[c]);
+        for (c, &bias) in bias.iter().enumerate() {
+            let mut sum = f64::from(bias);
             for i in 0..3 {
                 for j in 0..3 {
                     let (t, f) = (2 * t_out + i, 2 * f + j);

@@ -4,14 +4,14 @@
 pub fn depthwise_conv_row(x: &[f32], rows: usize, weight: &[f32], bias: &[f32], t: usize, y: &mut [f32]) {
     let width = bias.len();
     let n_taps = weight.len() / width.max(1);
-    for d in 0..width {
-        let mut sum = f64::from(bias[d]);
+    for (d, (y, &bias)) in y.iter_mut().zip(bias).enumerate() {
+        let mut sum = f64::from(bias);
         for i in 0..n_taps {
             if let Some(row) = (t + i).checked_sub(n_taps / 2).filter(|&row| row < rows) {
                 sum += f64::from(weight[i * width + d]) * f64::from(x[row * width + d]);
             }
         }
-        y[d] = sum as f32;
+        *y = sum as f32;
     }
 }
 

@@ -5,10 +5,10 @@ pub fn lstm_cell(gates: &[f32], h: &mut [f32], c: &mut [f32]) {
     let sigmoid = |x: f32| 1.0 / (1.0 + f64::from(-x).exp());
     let width = h.len();
     let gate = |quarter: usize, d: usize| gates[quarter * width + d];
-    for d in 0..width {
-        let cell = sigmoid(gate(1, d)) * f64::from(c[d]) + sigmoid(gate(0, d)) * f64::from(gate(2, d)).tanh();
-        c[d] = cell as f32;
-        h[d] = (sigmoid(gate(3, d)) * cell.tanh()) as f32;
+    for (d, (h, c)) in h.iter_mut().zip(c).enumerate() {
+        let cell = sigmoid(gate(1, d)) * f64::from(*c) + sigmoid(gate(0, d)) * f64::from(gate(2, d)).tanh();
+        *c = cell as f32;
+        *h = (sigmoid(gate(3, d)) * cell.tanh()) as f32;
     }
 }
 

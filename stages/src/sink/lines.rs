@@ -54,6 +54,11 @@ impl Lines {
         Ok(())
     }
 
+    /// Whether a restart can cut off what was not kept: in a file, not on standard output.
+    pub fn can_go_back(&self) -> bool {
+        self.path.as_os_str() != STDOUT
+    }
+
     /// What is to be kept for a restart.
     pub fn written(&self) -> Written {
         self.written

@@ -1,4 +1,4 @@
-//! Where words go: files, the terminal, the program around the graph.
+//! Where words and sound go: files, the terminal, the program around the graph.
 
 pub mod channel;
 
@@ -12,6 +12,8 @@ pub mod terminal;
 pub mod text;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod tsv;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod wav;
 
 use std::sync::Arc;
 
@@ -27,5 +29,6 @@ pub(crate) fn register(registry: &mut Registry, env: &Arc<Env>) {
         terminal::register(registry);
         text::register(registry);
         tsv::register(registry);
+        wav::register(registry);
     }
 }

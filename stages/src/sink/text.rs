@@ -34,33 +34,52 @@ struct Place {
 impl Stage for TextSink {
     async fn run(self, ctx: Context) -> Result<(), StageError> {
         let kept = ctx.kept::<Place>();
-        let mut lines = Lines::open(self.path.as_deref(), kept.map(|place| place.written))?;
-        let mut open_turn = kept.and_then(|place| place.open_turn);
+        let mut page = Page {
+            lines: Lines::open(self.path.as_deref(), kept.map(|place| place.written))?,
+            open_turn: kept.and_then(|place| place.open_turn),
+            ctx: &ctx,
+        };
         while let Some(packet) = ctx.recv().await {
             let Body::Text(text) = packet.body else { continue };
             if text.thought {
                 continue;
             }
             let mut out = String::new();
-            if open_turn.is_some_and(|turn| turn != packet.turn) {
+            if page.open_turn.is_some_and(|turn| turn != packet.turn) {
                 out.push('\n');
             }
             out.push_str(&text.delta);
-            open_turn = Some(packet.turn);
+            page.open_turn = Some(packet.turn);
             if text.finished.is_some() {
                 out.push('\n');
-                open_turn = None;
+                page.open_turn = None;
             }
-            lines.write(&out)?;
+            page.lines.write(&out)?;
             ctx.commit(Place {
-                written: lines.written(),
-                open_turn,
+                written: page.lines.written(),
+                open_turn: page.open_turn,
             });
         }
-        if open_turn.is_some() {
-            lines.write("\n")?;
+        match page.open_turn.take() {
+            Some(_) => page.lines.write("\n"),
+            None => Ok(()),
         }
-        Ok(())
+    }
+}
+
+/// The file, whose last line is closed however the stage ends: after a restart it is opened again where it was.
+struct Page<'a> {
+    lines: Lines,
+    open_turn: Option<u64>,
+    ctx: &'a Context,
+}
+
+impl Drop for Page<'_> {
+    fn drop(&mut self) {
+        if self.open_turn.is_some() && self.lines.can_go_back() && !self.ctx.is_past() {
+            // It fails already, and says so.
+            let _ = self.lines.write("\n");
+        }
     }
 }
 

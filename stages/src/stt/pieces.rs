@@ -64,6 +64,33 @@ impl Pieces {
         }
     }
 
+    /// From a `tokenizer.json`: its vocabulary is a map to ids, or a list of pieces and scores.
+    ///
+    /// Errors: [`Error::ModelFile`].
+    pub fn from_tokenizer_json(model: &str, json: &str) -> Result<Self> {
+        let fail = |message: String| Error::ModelFile {
+            model: model.to_owned(),
+            file: "tokenizer.json",
+            message,
+        };
+        let json: serde_json::Value = serde_json::from_str(json).map_err(|error| fail(error.to_string()))?;
+        let mut pieces = Vec::new();
+        match &json["model"]["vocab"] {
+            serde_json::Value::Object(map) => {
+                pieces.resize(map.len(), String::new());
+                for (piece, id) in map {
+                    let slot = id.as_u64().and_then(|id| pieces.get_mut(usize::try_from(id).ok()?));
+                    *slot.ok_or_else(|| fail(format!("gives {piece:?} the id {id} of {}", map.len())))? = piece.clone();
+                }
+            }
+            serde_json::Value::Array(list) => {
+                pieces.extend(list.iter().map(|entry| entry[0].as_str().unwrap_or_default().to_owned()));
+            }
+            _ => return Err(fail("has no vocabulary".into())),
+        }
+        Ok(Self { pieces })
+    }
+
     pub fn len(&self) -> usize {
         self.pieces.len()
     }
@@ -161,6 +188,18 @@ mod tests {
         let found: Vec<_> = words.iter().map(|word| (word.text.as_str(), word.first, word.end)).collect();
         assert_eq!(found, [("the", 0, 1), ("new.", 1, 5)]);
         assert_eq!(pieces.words(&[3])[0].text, "n");
+    }
+
+    #[test]
+    fn a_vocabulary_is_read_in_both_forms() {
+        let expected = Pieces::new(["a", "b"].map(String::from).to_vec());
+        for vocab in [r#"{"b": 1, "a": 0}"#, r#"[["a", 0.0], ["b", -1.5]]"#] {
+            let json = format!(r#"{{"model": {{"vocab": {vocab}}}}}"#);
+            assert_eq!(Pieces::from_tokenizer_json("m", &json).expect("reads"), expected);
+        }
+        for json in ["{", "{}", r#"{"model": {"vocab": {"a": 1}}}"#] {
+            assert!(Pieces::from_tokenizer_json("m", json).is_err(), "{json}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod folder;
 mod forward;
 mod media;
 mod parakeet;
+mod piper;
 mod qwen3_vl;
 mod qwen_text;
 mod stated;
@@ -35,13 +36,15 @@ pub fn compare(folder: &Path, scope: Scope) -> Vec<Row> {
         qwen_text::compare(folder, &name)
     } else if folder.join("media.safetensors").exists() {
         qwen3_vl::compare(folder, &name, scope)
+    } else if folder.join("phonemes.json").exists() {
+        piper::compare(folder, &name)
     } else if folder.join("tiny.nemo").exists() {
         parakeet::compare(folder, &name, scope)
     } else {
         match tiny_gpu::traces(folder) {
             Ok(files) if !files.is_empty() => Ok(tiny_gpu::compare(&files, &name)),
             Ok(_) => Err(anyhow::anyhow!(
-                "is no golden folder that this program knows (qwen3-vl-s*, qwen-text-s*, parakeet-tdt-s*, tiny-gpu)"
+                "is no golden folder that this program knows (qwen3-vl-s*, qwen-text-s*, parakeet-tdt-s*, piper-s*, tiny-gpu)"
             )),
             Err(error) => Err(error),
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::args::QuantArg;
+use crate::args::{EngineType, QuantArg};
 
 /// `qwglm bench`.
 #[derive(Debug, Args)]
@@ -36,6 +36,9 @@ pub enum BenchCommand {
     Kernels(BenchKernelsArgs),
     /// What the runtime itself costs: a packet a hop, memory, overlap of stages, a stop
     Pipeline(BenchPipelineArgs),
+    /// The sample recording in a loop for an hour: whether memory and latency stay as they were
+    #[command(hide = true)]
+    Soak(BenchSoakArgs),
 }
 
 const KERNELS: &str = "\
@@ -204,4 +207,17 @@ mod tests {
             assert!(error.contains("multiples of 32"), "{error}");
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub struct BenchSoakArgs {
+    /// How long; at least 7, so that there is an end to compare with the beginning
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(7..))]
+    pub minutes: u64,
+    /// The type of the engine
+    #[arg(long, value_name = "TYPE", default_value = "sim")]
+    pub engine_type: EngineType,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
 }

@@ -11,11 +11,12 @@ mod model_report;
 mod observed;
 mod pipeline;
 mod shape;
+mod soak;
 mod stages;
 
 use anyhow::Result;
 
-use self::args::{BenchArgs, BenchCommand, BenchKernelsArgs, BenchModelArgs, BenchPipelineArgs};
+use self::args::{BenchArgs, BenchCommand, BenchKernelsArgs, BenchModelArgs, BenchPipelineArgs, BenchSoakArgs};
 use crate::print;
 
 /// Runs one benchmark.
@@ -25,6 +26,7 @@ pub async fn bench(args: BenchArgs) -> Result<()> {
     match args.what {
         Some(BenchCommand::Kernels(args)) => bench_kernels(args).await,
         Some(BenchCommand::Pipeline(args)) => bench_pipeline(args).await,
+        Some(BenchCommand::Soak(args)) => bench_soak(args).await,
         None if args.model.calibrate => bench_calibrate(args.model).await,
         None => bench_model(args.model).await,
     }
@@ -52,6 +54,23 @@ async fn bench_kernels(args: BenchKernelsArgs) -> Result<()> {
         true => print(&format!("{}\n", measured.json()?)),
         false => print(&measured.table()),
     }
+}
+
+async fn bench_soak(args: BenchSoakArgs) -> Result<()> {
+    let soaked = soak::soak(&args).await?;
+    match args.json {
+        true => print(&format!("{}\n", soaked.json()))?,
+        false => print(&soaked.table())?,
+    }
+}
+
+async fn bench_soak(args: BenchSoakArgs) -> Result<()> {
+    let soaked = soak::soak(&args).await?;
+    match args.json {
+        true => print(&format!("{}\n", soaked.json()))?,
+        false => print(&soaked.table())?,
+    }
+    soaked.check()
 }
 
 async fn bench_pipeline(args: BenchPipelineArgs) -> Result<()> {

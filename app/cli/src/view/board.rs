@@ -36,6 +36,9 @@ pub struct StageLine {
     pub type_name: String,
     pub received: u64,
     pub sent: u64,
+    pub restarts: u64,
+    /// Packets that it had in hand when it failed, and that nobody got again.
+    pub lost: u64,
     pub busy: Duration,
 }
 
@@ -56,6 +59,8 @@ impl From<Report> for Counters {
             type_name: stage.type_name,
             received: stage.received,
             sent: stage.sent,
+            restarts: stage.restarts,
+            lost: stage.lost,
             busy: stage.busy,
         });
         let links = report.links.into_iter().map(|link| LinkLine {
@@ -159,8 +164,10 @@ impl Board {
     pub fn note(&mut self, packet: &Packet) {
         match &packet.body {
             Body::Metric(metric) if metric.name == "tokens_per_s" && metric.value > 0.0 => self.tokens_per_s = Some(metric.value),
-            Body::Event(Event::Warning { stage, message } | Event::StageFailed { stage, message }) => {
-                self.note = Some(format!("{stage}: {message}"));
+            Body::Event(Event::Warning { stage, message }) => self.note = Some(format!("{stage}: {message}")),
+            Body::Event(Event::StageFailed { message, .. }) => self.note = Some(message.clone()),
+            Body::Event(Event::StageRestarted { stage, message, .. }) => {
+                self.note = Some(format!("{stage} was started again; {message}"));
             }
             _ => {}
         }
@@ -179,6 +186,8 @@ pub mod tests {
             type_name: "vision.encode".to_owned(),
             received: 7,
             sent: 6,
+            restarts: 0,
+            lost: 0,
             busy: Duration::from_millis(busy_ms),
         };
         let link = LinkLine {

@@ -67,6 +67,11 @@ fn draw_stages(frame: &mut Frame<'_>, board: &Board, area: Rect) {
     let line = |stage: &StageLine| {
         let share = board.busy_share(stage);
         let color = if share > 0.9 { Color::Yellow } else { Color::Green };
+        let restarts = match (stage.restarts, stage.lost) {
+            (0, _) => String::new(),
+            (n, 0) => format!("  ↻ {n}"),
+            (n, lost) => format!("  ↻ {n}, {lost} lost"),
+        };
         Line::from(vec![
             Span::raw(format!("{:<name$}  ", stage.name)),
             Span::styled(format!("{:<kind$}  ", stage.type_name), DIM),
@@ -77,6 +82,7 @@ fn draw_stages(frame: &mut Frame<'_>, board: &Board, area: Rect) {
                 stage.received,
                 stage.sent
             )),
+            Span::styled(restarts, Style::new().fg(Color::Red)),
         ])
     };
     let lines: Vec<Line<'_>> = board.now.stages.iter().map(line).collect();
@@ -175,6 +181,41 @@ mod tests {
             assert!(screen.contains(expected), "\"{expected}\" is not in\n{screen}");
         }
         assert!(!screen.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn failures_and_restarts_are_drawn_with_their_stage_and_cause() {
+        use pipeline::packet::{Body, Event, Packet};
+        use pipeline::time::Timestamp;
+        let mut board = board();
+        let drawn = |board: &Board| drawn(board, 80, 20);
+        assert!(!drawn(&board).contains('↻'));
+        let told = |event| Packet {
+            seq: 0,
+            pts: Timestamp::default(),
+            turn: 0,
+            body: Body::Event(event),
+        };
+        board.note(&told(Event::StageFailed {
+            stage: "encode".to_owned(),
+            message: "stage encode failed: disk full".to_owned(),
+        }));
+        assert!(drawn(&board).contains("stage encode failed: disk full"), "{}", drawn(&board));
+        board.note(&told(Event::StageRestarted {
+            stage: "encode".to_owned(),
+            n_restarts: 2,
+            message: "stage encode failed: disk full".to_owned(),
+        }));
+        let mut now = counters(3000, 600);
+        (now.stages[0].restarts, now.stages[0].lost) = (2, 1);
+        board.update(now);
+        let screen = drawn(&board);
+        for expected in [
+            "6 out  ↻ 2, 1 lost",
+            "encode was started again; stage encode failed: disk full",
+        ] {
+            assert!(screen.contains(expected), "\"{expected}\" is not in\n{screen}");
+        }
     }
 
     #[test]

@@ -112,6 +112,24 @@ fn json_has_an_object_a_line_and_a_summary_and_the_trace_opens() {
 }
 
 #[test]
+fn verbosely_it_says_where_an_answers_time_went_without_a_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    picture(folder.path(), "a.png", 0);
+    let ran = qwglm(folder.path(), &cheap(&["narrate", "a.png", "-v"])).expect(0);
+    let line = ran.stderr.lines().find_map(|line| line.strip_prefix("an answer: "));
+    let line = line.unwrap_or_else(|| panic!("no waterfall in\n{}", ran.stderr));
+    let (parts, whole) = line.rsplit_once("; ").unwrap();
+    let ms = |words: &str| -> f64 {
+        let number = words.split_whitespace().find_map(|word| word.parse().ok());
+        number.unwrap_or_else(|| panic!("no number in {words}"))
+    };
+    let parts: Vec<f64> = parts.split(", ").map(ms).collect();
+    // Each is rounded to a tenth of a millisecond.
+    let apart = (parts.iter().sum::<f64>() - ms(whole)).abs();
+    assert!(parts.len() == 6 && apart <= 0.05 * 7.0 + 1e-9, "{line}");
+}
+
+#[test]
 fn a_configuration_can_be_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("other");

@@ -245,16 +245,18 @@ impl<E: Engine> Reader<'_, E> {
         let mut bias = self.values(&norm("bias"), d).await?;
         let mean = self.values(&norm("running_mean"), d).await?;
         let variance = self.values(&norm("running_var"), d).await?;
-        for i in 0..d {
-            let factor = f64::from(scale[i]) / (f64::from(variance[i]) + BATCH_NORM_EPS).sqrt();
+        let statistics = scale.iter().zip(&mean).zip(&variance);
+        let channels = weight.chunks_exact_mut(taps).zip(&mut bias).zip(statistics).enumerate();
+        for (i, ((weight, bias), ((&scale, &mean), &variance))) in channels {
+            let factor = f64::from(scale) / (f64::from(variance) + BATCH_NORM_EPS).sqrt();
             if !factor.is_finite() {
-                let message = format!("value [{i}] is {}, which is no variance", variance[i]);
+                let message = format!("value [{i}] is {variance}, which is no variance");
                 return Err(self.wrong(&norm("running_var"), message));
             }
-            for tap in &mut weight[i * taps..(i + 1) * taps] {
+            for tap in weight {
                 *tap = (f64::from(*tap) * factor) as f32;
             }
-            bias[i] = (f64::from(bias[i]) - f64::from(mean[i]) * factor) as f32;
+            *bias = (f64::from(*bias) - f64::from(mean) * factor) as f32;
         }
         Ok(Depthwise {
             weight: self.upload(name, &turned(&weight, taps))?,

@@ -153,12 +153,12 @@ impl Tar {
     fn number(&self, field: &[u8], at: u64) -> Result<u64> {
         let fail = || self.fail(format!("is no tar archive: a number in the header at {at} is damaged"));
         if field[0] & 0x80 != 0 {
-            let bytes = field[field.len() - 8..].first_chunk::<8>().copied().unwrap_or_default();
-            let high_is_zero = field[0] == 0x80 && field[1..field.len() - 8].iter().all(|&byte| byte == 0);
-            return if field.len() > 8 && high_is_zero {
-                Ok(u64::from_be_bytes(bytes))
-            } else {
-                Err(fail())
+            // Eight bytes can count; a field that is no longer has no room for the mark.
+            let (mark, bytes) = field.split_at(field.len().saturating_sub(8));
+            let is_number = matches!(mark, [0x80, zeros @ ..] if zeros.iter().all(|&byte| byte == 0));
+            return match bytes.first_chunk() {
+                Some(&bytes) if is_number => Ok(u64::from_be_bytes(bytes)),
+                _ => Err(fail()),
             };
         }
         let digits = text(field);

@@ -66,7 +66,10 @@ fn damaged_archives_are_refused_with_a_reason() {
     let mut flipped = good.clone();
     flipped[0] = b'b';
     let lying = header("a", "77777777777", b'0');
-    let cases: [(&str, Vec<u8>); 8] = [
+    let mut bad_sum = good.clone();
+    bad_sum[148] = 0xff;
+    let cases: [(&str, Vec<u8>); 9] = [
+        ("is damaged", bad_sum),
         ("gzip", vec![0x1f, 0x8b, 8, 0]),
         ("truncated", Vec::new()),
         ("does not add up", flipped),

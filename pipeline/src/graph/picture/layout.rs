@@ -24,6 +24,8 @@ pub(super) struct Route {
     pub path: String,
     pub label_x: f64,
     pub label_y: f64,
+    /// Where the label is.
+    pub is_straight: bool,
 }
 
 pub(super) struct Layout {
@@ -191,7 +193,7 @@ fn place(
 /// Curves from slot to slot; the label stands on the last one.
 fn route(way: &[Place]) -> Route {
     let mut path = String::new();
-    let (mut label_x, mut label_y) = (0.0, 0.0);
+    let (mut label_x, mut label_y, mut is_straight) = (0.0, 0.0, true);
     for (from, to) in way.iter().zip(&way[1..]) {
         let (x0, x1) = (from.x + from.width / 2.0, to.x - to.width / 2.0);
         let middle = (x0 + x1) / 2.0;
@@ -201,8 +203,14 @@ fn route(way: &[Place]) -> Route {
             from.y, from.y, to.y, to.y
         ));
         (label_x, label_y) = (middle, (from.y + to.y) / 2.0);
+        is_straight = (from.y - to.y).abs() < 1.0;
     }
-    Route { path, label_x, label_y }
+    Route {
+        path,
+        label_x,
+        label_y,
+        is_straight,
+    }
 }
 
 /// Back to the left, under everything.
@@ -212,6 +220,7 @@ fn route_below(way: &[Place], y: f64) -> Route {
             path: String::new(),
             label_x: 0.0,
             label_y: 0.0,
+            is_straight: true,
         };
     };
     let (y0, y1) = (from.y + NODE_HEIGHT / 2.0, to.y + NODE_HEIGHT / 2.0);
@@ -230,5 +239,6 @@ fn route_below(way: &[Place], y: f64) -> Route {
         path,
         label_x: (from.x + to.x) / 2.0,
         label_y: y,
+        is_straight: true,
     }
 }

