@@ -62,14 +62,6 @@ async fn bench_soak(args: BenchSoakArgs) -> Result<()> {
         true => print(&format!("{}\n", soaked.json()))?,
         false => print(&soaked.table())?,
     }
-}
-
-async fn bench_soak(args: BenchSoakArgs) -> Result<()> {
-    let soaked = soak::soak(&args).await?;
-    match args.json {
-        true => print(&format!("{}\n", soaked.json()))?,
-        false => print(&soaked.table())?,
-    }
     soaked.check()
 }
 

@@ -12,8 +12,8 @@ use pipeline::runtime::{Run, RunOptions};
 use pipeline::time::Timestamp;
 use toml_edit::Value;
 
+use super::args::BenchSoakArgs;
 use super::memory::{cpu_time, resident_bytes};
-use crate::args::BenchSoakArgs;
 use crate::embedded::Recording;
 use crate::graph_text::GraphText;
 use crate::play::tap_texts;
