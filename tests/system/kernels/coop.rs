@@ -146,7 +146,7 @@ fn attention_on_matrices_matches_its_twin() {
         (300, 1000, 2, 2, 80),
         (130, 65, 4, 1, 124),
     ];
-    hold_on(engines(), close::HALVES, shapes, |&(t, s, h, kv, e), b| {
+    hold_on(engines(), close::HALVES_BLOCK, shapes, |&(t, s, h, kv, e), b| {
         let mut numbers = Numbers::new((t + s * 3 + e) as u64);
         // Scores that reach far and grow along the keys, so that references move again and again.
         let spread: Vec<f32> = numbers.values(t * h * e).iter().map(|v| v * 4.0).collect();
@@ -223,7 +223,7 @@ fn a_block_of_the_tower_matches_its_twin() {
             let mut numbers = Numbers::new((t + d) as u64);
             let x = b.floats(&numbers.values(t * d), [t, d]);
             let table = b.floats(&numbers.values(16 * 8 * 2), [16, 8, 2]);
-            let map: Vec<u32> = (0..e / 2).map(|j| ((j % 2) << 16 | j % 8) as u32).collect();
+            let map: Vec<u32> = (0..e / 2).map(|j| (((j % 2) << 16) | (j % 8)) as u32).collect();
             let map = b.words(&map, [e / 2]);
             let places: Vec<u32> = (0..2 * t).map(|_| numbers.below(16) as u32).collect();
             let pos = b.words(&places, [2, t]);
