@@ -3,6 +3,8 @@
 mod engine;
 mod generation;
 mod goldens;
+mod goldens_parakeet;
 mod kernels;
 mod recording;
 mod recovery;
+mod transcribe;
