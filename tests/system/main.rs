@@ -1,6 +1,7 @@
 //! System tests: public APIs only.
 
 mod engine;
+mod faults;
 mod generation;
 mod goldens;
 mod goldens_parakeet;
