@@ -1,6 +1,7 @@
 //! Helpers of the system tests and of the golden program.
 
 pub mod close;
+pub mod faults;
 pub mod flaky;
 pub mod golden;
 pub mod tokenizer;

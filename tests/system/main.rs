@@ -3,8 +3,11 @@
 mod charging;
 mod choose;
 mod engine;
+mod faults;
 mod generation;
 mod goldens;
+mod goldens_parakeet;
 mod kernels;
 mod recording;
 mod recovery;
+mod transcribe;

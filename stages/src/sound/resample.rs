@@ -2,10 +2,14 @@
 //! as long as the sound.
 
 use rubato::audioadapter_buffers::direct::SequentialSliceOfSlices;
-use rubato::{Fft, FixedSync, Indexing, Resampler};
+use rubato::{Fft, FixedSync, Indexing, Resampler, WindowFunction};
 
 /// Samples that go into the transform at once, about.
 const CHUNK: usize = 1024;
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
 
 /// A sound on its way.
 pub struct Resample {
@@ -26,7 +30,11 @@ impl Resample {
         let fft = match from_hz == to_hz {
             true => None,
             false => {
-                let fft = Fft::new(from_hz as usize, to_hz as usize, CHUNK, 1, FixedSync::Input);
+                // The filter's middle is a whole sample only if the chunk is even, in whole periods of both rates.
+                let period = 2 * (from_hz / gcd(from_hz, to_hz)).max(1) as usize;
+                let chunk = CHUNK.next_multiple_of(period);
+                let window = WindowFunction::BlackmanHarris2;
+                let fft = Fft::new_custom(from_hz as usize, to_hz as usize, chunk, 1, 1, window, FixedSync::Input);
                 Some(fft.map_err(|error| format!("cannot be brought from {from_hz} to {to_hz} Hz: {error}"))?)
             }
         };

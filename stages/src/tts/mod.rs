@@ -17,3 +17,6 @@ use crate::env::Env;
 pub(crate) fn register(registry: &mut Registry, env: &Arc<Env>) {
     piper::register(registry, env);
 }
+
+#[cfg(test)]
+mod tests;
