@@ -181,14 +181,7 @@ impl<E: Engine> GpuActor<E> {
             front_end: model.front_end.clone(),
             weight_bytes: model.weight_bytes,
         };
-        models.insert(
-            id,
-            Loaded {
-                runner,
-                source,
-                options,
-            },
-        );
+        models.insert(id, Loaded { runner, source, options });
         self.work.fruitless = 0;
         let size_bytes = info.weight_bytes;
         self.work

@@ -147,7 +147,8 @@ impl Core {
                 self.state = State::Wait;
             }
             State::Wait => {
-                if !((self.decoded.is_load || self.decoded.is_store) && self.step_lsus(around)) {
+                let is_busy = (self.decoded.is_load || self.decoded.is_store) && self.step_lsus(around);
+                if !is_busy {
                     self.state = State::Execute;
                 }
             }

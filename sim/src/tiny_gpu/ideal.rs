@@ -79,8 +79,8 @@ pub fn worth(config: &Config, job: Job<'_>) -> Result<Vec<Worth>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use crate::tiny_gpu::assembler::assemble;
     use super::*;
+    use crate::tiny_gpu::assembler::assemble;
 
     const LOOP: &str = "
         .threads 8

@@ -19,6 +19,9 @@ fn replies() -> Vec<Reply> {
         shader_f16: false,
         subgroups: Some((8, 64)),
         timestamps: true,
+        subgroup_barrier: false,
+        timestamps_inside_passes: false,
+        coop: Vec::new(),
     };
     let stats = GenerateStats {
         prompt_tokens: 900,
