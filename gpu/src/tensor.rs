@@ -17,11 +17,11 @@ impl DType {
     /// Bytes of `n` elements, rounded up to whole 32-bit words.
     pub fn size_bytes(self, n: usize) -> u64 {
         let bytes = match self {
-            DType::F32 | DType::U32 => n * 4,
-            DType::F16 => n * 2,
-            DType::U8 => n,
+            DType::F32 | DType::U32 => n as u64 * 4,
+            DType::F16 => n as u64 * 2,
+            DType::U8 => n as u64,
         };
-        bytes.next_multiple_of(4) as u64
+        bytes.next_multiple_of(4)
     }
 }
 

@@ -59,13 +59,14 @@ impl Format {
 
     /// Bytes of `n_rows` packed rows of `k` values, without scales.
     pub fn packed_bytes(self, n_rows: usize, k: usize) -> u64 {
-        (n_rows * k_padded(k) * self.bits() / 8) as u64
+        // Counted in u64: a browser's usize has 32 bits.
+        n_rows as u64 * k_padded(k) as u64 * self.bits() as u64 / 8
     }
 
     /// Bytes of the scales of `n_rows` rows of `k` values, whole words; 0 for dense formats.
     pub fn scale_bytes(self, n_rows: usize, k: usize) -> u64 {
         if self.has_scales() {
-            (n_rows * k_padded(k) / GROUP * 2).next_multiple_of(4) as u64
+            (n_rows as u64 * (k_padded(k) / GROUP) as u64 * 2).next_multiple_of(4)
         } else {
             0
         }
