@@ -24,6 +24,8 @@ use crate::choice::{self, Recall, cache_folder};
 
 /// Tokens in the cache before the steps that are timed: deep enough that reading them is what takes time.
 const DEPTHS: [usize; 2] = [2048, 16384];
+/// Patches of the picture that is timed, 1024×1024 pixels: a small one's attention takes no time, and its share would say nothing.
+const GRID: [usize; 2] = [64, 64];
 /// Counts of which the median is taken.
 const COUNTS: usize = 5;
 const COUNTS_IN_SOFTWARE: usize = 1;
@@ -179,6 +181,7 @@ async fn kernels(engine: &mut WgpuEngine, adapter: &Adapter) -> Result<(f64, Vec
         true => golden::size(Quant::Q4),
         false => Size {
             context: DEPTHS[1] + ROOM,
+            grid: GRID,
             ..timed_size()?
         },
     };
