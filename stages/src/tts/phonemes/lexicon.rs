@@ -2,8 +2,10 @@
 //!
 //! Compressed (zlib); numbers are little-endian, a text is its length (u8) and its bytes:
 //!
-//!     "QWGLEX1\0", u8 symbols, each a text; u32 words, each: u8 letters shared with the word before, u8 more letters and they,
-//!     u8 symbols and their numbers; u16 labels, each a text; 26 trees: u32 nodes, each u16
+//! ```text
+//! "QWGLEX1\0", u8 symbols, each a text; u32 words, each: u8 letters shared with the word before, u8 more letters and they,
+//! u8 symbols and their numbers; u16 labels, each a text; 26 trees: u32 nodes, each u16
+//! ```
 //!
 //! A tree is in preorder: a node is a question, followed by the subtrees for no and yes, or with the highest bit set a label.
 
