@@ -7,7 +7,7 @@ use js_sys::Function;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Runs the benchmark that `request` (JSON, see [`bench::Request`]) asks for, and gives its result as JSON.
+/// Runs the benchmark that `request` (JSON, see `bench.rs`) asks for, and gives its result as JSON.
 /// `progress` is called with a line of text whenever there is news. For a worker: the engine's queue is filled from here.
 ///
 /// Errors: a string for people: what the request lacks, no WebGPU, or what the engine said.
