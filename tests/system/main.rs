@@ -8,6 +8,7 @@ mod generation;
 mod goldens;
 mod goldens_parakeet;
 mod kernels;
+mod lost_in_narration;
 mod recording;
 mod recovery;
 mod transcribe;
