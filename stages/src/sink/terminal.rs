@@ -158,6 +158,7 @@ mod tests {
             about: Some(about),
             thought: false,
             finished,
+            spoken: None,
         }
     }
 

@@ -166,7 +166,12 @@ async fn speak(
         answer.n_units += 1;
         let spoken = blocking(move || speaker.speak(&unit, index, &options)).await?;
         let samples = spoken.samples.into();
-        ctx.send(Body::Audio(Audio { rate_hz, samples }), stamp).await?;
+        let audio = Audio {
+            rate_hz,
+            samples,
+            ..Audio::default()
+        };
+        ctx.send(Body::Audio(audio), stamp).await?;
     }
     Ok(())
 }

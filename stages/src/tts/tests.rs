@@ -122,6 +122,7 @@ fn text(delta: &str, finished: Option<Finish>) -> Body {
         about: None,
         thought: false,
         finished,
+        spoken: None,
     })
 }
 
