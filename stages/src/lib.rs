@@ -29,6 +29,7 @@ pub fn register(registry: &mut Registry, env: &Arc<Env>) {
     chat::register(registry);
     tokens::register(registry, env);
     llm::register(registry, env);
+    stt::register(registry, env);
     tts::register(registry, env);
     sink::register(registry, env);
 }
