@@ -169,7 +169,7 @@ mod tests {
             about: None,
             thought,
             finished,
-        spoken: None,
+            spoken: None,
         }
     }
 
