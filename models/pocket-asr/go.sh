@@ -12,7 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=${ASR_WORK:-/dev/shm/asr}
 kit=$work/kit
 mkdir -p "$kit" "$work/shards" "$work/out"
-export PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONDONTWRITEBYTECODE=1
+export PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONDONTWRITEBYTECODE=1 PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True
 export PATH=$work/debs/usr/bin:$PATH
 libs=$work/debs/usr/lib/x86_64-linux-gnu
 export LD_LIBRARY_PATH=$libs:$work/debs/lib/x86_64-linux-gnu:$libs/pulseaudio:${LD_LIBRARY_PATH:-}
@@ -45,10 +45,10 @@ speak)  # the voices that need no GPU
   setsid nohup python3 synthesise.py cpu --kit "$kit" --out "$work/shards" --hours "${ASR_CPU_HOURS:-110}" --seconds "${2:-900}" --workers 10 --pool 120 > "$work/cpu.log" 2>&1 < /dev/null &
   sleep 1; echo speaking ;;
 start|resume)
-  more=(); seconds=${2:-1380}
-  if [ "$1" = resume ]; then more=(--resume "$2" --start-at "$3"); seconds=${4:-1380}; fi
+  more=(); seconds=${2:-1320}
+  if [ "$1" = resume ]; then more=(--resume "$2" --start-at "$3"); seconds=${4:-1320}; fi
   cd "$here"
-  setsid nohup python3 synthesise.py gpu --kit "$kit" --out "$work/shards" --hours "${ASR_HOURS:-80}" --workers 3 > "$work/gpu.log" 2>&1 < /dev/null &
+  setsid nohup python3 synthesise.py gpu --kit "$kit" --out "$work/shards" --hours "${ASR_HOURS:-80}" --seconds "${ASR_SPEAK:-600}" --workers 3 > "$work/gpu.log" 2>&1 < /dev/null &
   setsid nohup python3 train.py --shards "$work/shards" --kit "$kit" --out "$work/out" --seconds "$seconds" ${ASR_TRAIN:-} "${more[@]}" > "$work/train.log" 2>&1 < /dev/null &
   echo started ;;
 wait)

@@ -60,9 +60,8 @@ def scales8(groups):
     return to_f16(groups.abs().amax(2, keepdim=True) * ONE_127TH.to(groups.device))
 
 
-def packed(weight, bits):
-    """Codes [n, groups, 32] and scales [n, groups, 1]."""
-    groups = grouped(weight)
+def packed_groups(groups, bits):
+    """Codes and scales of [n, groups, 32]."""
     if bits == 4:
         scale = scales4(groups)
         return codes4(groups, scale), scale
@@ -70,9 +69,24 @@ def packed(weight, bits):
     return (groups / torch.where(scale == 0, 1, scale)).round().clamp(-127, 127) * (scale != 0), scale
 
 
+def packed(weight, bits):
+    """Codes [n, groups, 32] and scales [n, groups, 1] of a matrix."""
+    return packed_groups(grouped(weight), bits)
+
+
 @torch.no_grad()
-def rounded(weight, bits):
-    """What is left of a matrix after packing."""
-    codes, scale = packed(weight, bits)
-    flat = (codes * scale).flatten(1)[:, :weight[0].numel()]
-    return flat.reshape(weight.shape).to(weight.dtype)
+def rounded(weights, bits):
+    """What is left of matrices after packing; all at once, for they are many and small."""
+    groups = [grouped(weight) for weight in weights]
+    codes, scale = packed_groups(torch.cat([g.reshape(1, -1, GROUP) for g in groups], 1), bits)
+    parts = (codes * scale)[0].split([g.shape[0] * g.shape[1] for g in groups])
+    return [p.reshape(len(w), -1)[:, :w[0].numel()].reshape(w.shape).to(w.dtype) for p, w in zip(parts, weights)]
+
+
+@torch.no_grad()
+def round_in_place(named):
+    """Rounds (name, parameter)s as `PLAN` says."""
+    for bits in (4, 8):
+        chosen = [p for n, p in named if bits_of(n, p) == bits]
+        for p, value in zip(chosen, rounded([p.data for p in chosen], bits)):
+            p.data.copy_(value)

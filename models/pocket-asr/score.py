@@ -32,7 +32,6 @@ def load(path):
 
 def main():
     model_path, tokenizer_path, out, *files = sys.argv[1:]
-    torch.set_num_threads(2)
     model, tokenizer = load(model_path), Tokenizer.from_file(tokenizer_path)
     audios = []
     for path in files:

@@ -23,7 +23,7 @@ from features import FrontEnd
 from loss import tdt
 from model import Config, Parakeet
 from optimiser import Optimiser
-from quant import bits_of, rounded
+from quant import bits_of, round_in_place
 from safetensors.torch import load_file, save_file
 from synthesise import read
 from text import label
@@ -126,7 +126,8 @@ def transcribe(model, front, tokenizer, audios, device, batch=64):
         padded = torch.zeros(len(part), int(lengths.max()), device=device)
         for row, i in zip(padded, part):
             row[:len(audios[i])] = audios[i].to(device)
-        features, frames = front(padded, lengths)
+        with torch.autocast(padded.device.type, enabled=False):
+            features, frames = front(padded, lengths)
         _, encoded, counts = model.encode(features, frames)
         for i, ids in zip(part, greedy_batch(model, encoded, counts)):
             texts[i] = tokenizer.decode(ids).strip()
@@ -192,7 +193,7 @@ def main():
     parser.add_argument("--start-at", type=float, default=0.0, help="where in the schedule a resumed run begins, 0 to 1")
     parser.add_argument("--peak", type=float, default=2.5e-3)
     parser.add_argument("--batch-seconds", type=float, default=1800)
-    parser.add_argument("--hours", type=float, default=240)
+    parser.add_argument("--hours", type=float, default=160, help="room for so much sound on the device")
     parser.add_argument("--first-hours", type=float, default=2.0, help="begin when there is so much")
     parser.add_argument("--ctc-until", type=float, default=0.08, help="CTC alone for this share of the time")
     parser.add_argument("--round-from", type=float, default=0.86, help="from here on with packed weights")
@@ -224,7 +225,7 @@ def main():
     if args.compile:
         for layer in model.encoder.layers:
             layer.compile(dynamic=True)
-    quantised = [(p, b) for n, p in model.named_parameters() if (b := bits_of(n, p))]
+    quantised = [(n, p) for n, p in model.named_parameters() if bits_of(n, p)]
     store = Store(args.shards, tokenizer, device, args.hours, config.blank)
     log = open(out / "log.jsonl", "a", buffering=1)
     note = lambda **what: (log.write(json.dumps(what) + "\n"), print(json.dumps(what), flush=True))  # noqa: E731
@@ -247,23 +248,29 @@ def main():
         batch = store.batch(rng, args.batch_seconds)
         is_rounding = progress >= args.round_from
         if is_rounding:
-            masters = [p.data.clone() for p, _ in quantised]
-            for p, bits in quantised:
-                p.data.copy_(rounded(p.data, bits))
-        ctc, full = losses(model, augment, batch, half, progress >= args.ctc_until)
-        total = ctc if full is None else 0.3 * ctc + full
-        total.backward()
-        if is_rounding:
-            for (p, _), master in zip(quantised, masters):
-                p.data.copy_(master)
+            masters = [p.data.clone() for _, p in quantised]
+            round_in_place(quantised)
+        try:
+            ctc, full = losses(model, augment, batch, half, progress >= args.ctc_until)
+            total = ctc if full is None else 0.3 * ctc + full
+            total.backward()
+        except torch.OutOfMemoryError:
+            args.batch_seconds *= 0.85
+            note(out_of_memory=True, batch_seconds=args.batch_seconds)
+            batch = ctc = full = total = None
+            model.zero_grad(set_to_none=True)
+            torch.cuda.empty_cache()
+            continue
+        finally:
+            if is_rounding:
+                for (_, p), master in zip(quantised, masters):
+                    p.data.copy_(master)
         grads = [p.grad for p in model.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(grads)
         factor = torch.where(torch.isfinite(norm), (2.0 / (norm + 1e-6)).clamp(max=1.0), 0.0)
         for p in model.parameters():
-            if p.grad is None:
-                p.grad = torch.zeros_like(p)
-            else:
-                p.grad.nan_to_num_(0.0, 0.0, 0.0).mul_(factor)
+            p.grad = torch.zeros_like(p) if p.grad is None else p.grad.nan_to_num_(0.0, 0.0, 0.0)
+        torch._foreach_mul_(grads, factor)
         optimiser.step(rate)
         model.zero_grad(set_to_none=True)
         with torch.no_grad():
@@ -276,9 +283,7 @@ def main():
         if time.time() - last > args.every or step == args.steps:
             shadow.load_state_dict(average, strict=False)
             if is_rounding:
-                for name, p in shadow.named_parameters():
-                    if bits := bits_of(name, p):
-                        p.data.copy_(rounded(p.data, bits))
+                round_in_place(list(shadow.named_parameters()))
             with torch.autocast(device, torch.bfloat16, enabled=half):
                 error, examples = evaluate(shadow, front, tokenizer, held, device)
             n = max(1, step - getattr(main, "last_step", 0))

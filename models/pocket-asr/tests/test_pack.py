@@ -1,9 +1,8 @@
 """A packed file says what training rounded to, keeps a grid that it is given, and is small enough."""
 import torch
 from model import Config, Parakeet
-from pack import main as _main  # noqa: F401 it imports
 from pack import pack, unpacked, write
-from quant import bits_of, packed, rounded
+from quant import bits_of, packed, round_in_place, rounded
 
 
 def test_a_packed_model_is_the_rounded_one_and_fits(tmp_path):
@@ -16,7 +15,7 @@ def test_a_packed_model_is_the_rounded_one_and_fits(tmp_path):
     assert set(back) == set(state)
     for name, tensor in state.items():
         bits = bits_of(name, tensor)
-        expected = rounded(tensor, bits) if bits else tensor.to(torch.bfloat16).float()
+        expected = rounded([tensor], bits)[0] if bits else tensor.to(torch.bfloat16).float()
         assert torch.equal(back[name].reshape(tensor.shape), expected), name
 
 
@@ -24,7 +23,15 @@ def test_values_on_a_grid_keep_it():
     torch.manual_seed(1)
     scale = torch.tensor([0.013, -0.4]).half().float()
     grid = torch.randint(-8, 8, (2, 32)) * scale[:, None]
-    assert torch.equal(rounded(grid, 4), grid)
+    assert torch.equal(rounded([grid], 4)[0], grid)
+
+
+def test_all_at_once_is_one_by_one():
+    torch.manual_seed(3)
+    named = [(n, p) for n, p in Parakeet(Config(hidden_size=64, num_hidden_layers=1, intermediate_size=96, subsampling_conv_channels=8)).named_parameters()]
+    expected = {n: rounded([p.data], bits_of(n, p))[0] for n, p in named if bits_of(n, p)}
+    round_in_place(named)
+    assert expected and all(torch.equal(p.data, expected[n]) for n, p in named if n in expected)
 
 
 def test_a_fitted_scale_beats_the_plain_one():
