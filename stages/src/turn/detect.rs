@@ -151,10 +151,7 @@ fn take(floor: &mut Floor, reply: &mut Reply, port: &str, packet: Packet) -> Vec
             Vec::new()
         }
         Body::Event(Event::Voice { on: true }) => floor.voice_on(packet.pts),
-        Body::Event(Event::Voice { on: false }) => {
-            floor.voice_off(packet.pts);
-            Vec::new()
-        }
+        Body::Event(Event::Voice { on: false }) => floor.voice_off(packet.pts),
         Body::Text(text) if port == "answer" => {
             if Some(packet.turn) == reply.turn && !text.thought {
                 reply.finished = text.finished.is_some();

@@ -51,8 +51,8 @@ pub struct Floor {
     spoken: String,
     /// Somebody speaks, since then.
     speaking: Option<Timestamp>,
-    /// Utterances that have ended and whose words have not come.
-    n_pending: u32,
+    /// Utterances that have ended and whose words have not come; less than none where words overtook the news of the end.
+    n_pending: i32,
     /// When speech last ended.
     ended: Timestamp,
     /// The words of the turn so far, and when its speech began.
@@ -97,11 +97,12 @@ impl Floor {
         }
     }
 
-    /// The speech ended at `at`; its words follow.
-    pub fn voice_off(&mut self, at: Timestamp) {
+    /// The speech ended at `at`; its words follow, or came already.
+    pub fn voice_off(&mut self, at: Timestamp) -> Vec<Action> {
         self.speaking = None;
         self.ended = at;
         self.n_pending += 1;
+        self.resume()
     }
 
     /// What was heard of the utterance under way.
@@ -115,7 +116,7 @@ impl Floor {
 
     /// What was heard of an utterance that has ended; empty if it was none.
     pub fn utterance(&mut self, text: &str) -> Vec<Action> {
-        self.n_pending = self.n_pending.saturating_sub(1);
+        self.n_pending -= 1;
         let mut actions = Vec::new();
         if self.answer != Answer::None {
             if self.is_nothing(text) {
@@ -155,7 +156,7 @@ impl Floor {
 
     /// Nobody will speak any more.
     pub fn finish(&mut self) -> Vec<Action> {
-        if self.said.is_empty() { self.resume() } else { self.commit() }
+        if self.said.is_empty() { self.release() } else { self.commit() }
     }
 
     fn patience(&self) -> Duration {
@@ -183,18 +184,23 @@ impl Floor {
     fn interrupt(&mut self) -> Vec<Action> {
         self.answer = Answer::None;
         let mut actions = vec![Action::Interrupt];
-        actions.extend(self.resume());
+        actions.extend(self.release());
         actions
     }
 
-    /// Lets the speaker go on, unless somebody speaks over an answer.
+    /// Lets the speaker go on, unless somebody speaks, or their words are still to come.
     fn resume(&mut self) -> Vec<Action> {
-        let still = self.speaking.is_some() && self.answer != Answer::None;
-        if !self.held || still {
-            return Vec::new();
+        match self.speaking.is_some() || self.n_pending > 0 {
+            true => Vec::new(),
+            false => self.release(),
         }
-        self.held = false;
-        vec![Action::Hold(false)]
+    }
+
+    fn release(&mut self) -> Vec<Action> {
+        match std::mem::take(&mut self.held) {
+            true => vec![Action::Hold(false)],
+            false => Vec::new(),
+        }
     }
 }
 
@@ -223,7 +229,7 @@ mod tests {
     /// Somebody says `text`, from `start` to `end`.
     fn utter(floor: &mut Floor, text: &str, start: u64, end: u64) -> Vec<Action> {
         let mut actions = floor.voice_on(at(start));
-        floor.voice_off(at(end));
+        actions.extend(floor.voice_off(at(end)));
         actions.extend(floor.utterance(text));
         actions
     }
@@ -263,6 +269,21 @@ mod tests {
             assert_eq!(floor.utterance(text), [Action::Hold(false)], "{text}");
             assert_eq!(floor.deadline(), None);
         }
+    }
+
+    #[test]
+    fn words_may_overtake_the_news_that_the_speech_has_ended() {
+        let mut floor = floor();
+        floor.answers(Answer::Sounding, "shows a build");
+        floor.voice_on(at(1000));
+        assert_eq!(floor.utterance("okay"), [], "somebody speaks, as far as is known");
+        assert_eq!(floor.voice_off(at(1400)), [Action::Hold(false)]);
+        floor.answers(Answer::None, "");
+        floor.voice_on(at(5000));
+        assert_eq!(floor.utterance("Open the file."), []);
+        assert_eq!(floor.deadline(), None);
+        assert_eq!(floor.voice_off(at(6000)), []);
+        assert_eq!(floor.tick(at(6600)), said("Open the file.", 5000, 6000));
     }
 
     #[test]
