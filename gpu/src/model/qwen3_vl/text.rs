@@ -125,12 +125,13 @@ impl Text {
             .as_ref()
             .map(|media| MediaBuffers::bind(rec, media, n, c.hidden_size));
 
+        let slice_layers = self.layers.len().div_ceil(SLICES).max(1);
         let mut x = embed(rec, &self.embed_tokens, ids); // [T, D]
         if let Some(media) = &media {
             x = overlay(rec, x, media.merged, media.mask)?;
         }
         for (i, (layer, &(k_cache, v_cache))) in self.layers.iter().zip(&memory.layers).enumerate() {
-            if n >= MIN_CUT && i > 0 && i % SLICE_LAYERS == 0 {
+            if n >= MIN_CUT && i > 0 && i % slice_layers == 0 {
                 rec.cut();
             }
             rec.tap(format!("lm.layer{i}.in"), x);
@@ -192,8 +193,8 @@ impl Text {
     }
 }
 
-/// Layers of a slice of a chunk, and tokens of the shortest chunk that is cut: an answer is cancelled between slices.
-const SLICE_LAYERS: usize = 9;
+/// Slices of a chunk, and tokens of the shortest chunk that is cut: an answer is cancelled between slices.
+const SLICES: usize = 4;
 const MIN_CUT: usize = 64;
 
 const STATE_WORDS: usize = size_of::<crate::engine::State>() / 4;
