@@ -37,8 +37,13 @@ fn main(
     let first_t = group.x * QUERIES;
     let last_t = min(first_t + QUERIES, params.t) - 1u;
     let n_keys = visible(last_t);
-    var acc: array<vec4<f32>, 16>; // [4 queries, 4 vectors]
-    var top = -3.0e38;             // largest score and sum of lanes 0 .. QUERIES, one query each
+    // Sums of four queries × four vectors: named, since drivers keep an array that a loop indexes in memory.
+//% for r in 4
+//% for c in 4
+    var sum_$r_$c = vec4<f32>();
+//% end
+//% end
+    var top = -3.0e38; // largest score and sum of lanes 0 .. QUERIES, one query each
     var sum = 0.0;
     let my_keys = visible(min(first_t + min(lane, QUERIES - 1u), last_t));
 
@@ -91,40 +96,39 @@ fn main(
         }
         workgroupBarrier();
         let row = local.y * 4u;
-        for (var c = 0u; c < 4u; c++) {
-            acc[c] *= shrink[row];
-            acc[4u + c] *= shrink[row + 1u];
-            acc[8u + c] *= shrink[row + 2u];
-            acc[12u + c] *= shrink[row + 3u];
-        }
+//% for r in 4
+        let shrink$r = shrink[row + $ru];
+//% for c in 4
+        sum_$r_$c *= shrink$r;
+//% end
+//% end
         for (var i = 0u; i < KEYS4; i++) {
-            let weights = mat4x4<f32>(
-                scores[row * KEYS4 + i],
-                scores[(row + 1u) * KEYS4 + i],
-                scores[(row + 2u) * KEYS4 + i],
-                scores[(row + 3u) * KEYS4 + i],
-            );
-            for (var c = 0u; c * 8u < E4; c++) {
-                let at = 4u * i * E4 + min(local.x + c * 8u, E4 - 1u);
+//% for r in 4
+            let weights$r = scores[(row + $ru) * KEYS4 + i];
+//% end
+//% for c in 4
+            if $cu * 8u < E4 {
+                let at = 4u * i * E4 + min(local.x + $cu * 8u, E4 - 1u);
                 let values = mat4x4<f32>(tile[at], tile[at + E4], tile[at + 2u * E4], tile[at + 3u * E4]);
-                acc[c] += values * weights[0];
-                acc[4u + c] += values * weights[1];
-                acc[8u + c] += values * weights[2];
-                acc[12u + c] += values * weights[3];
+//% for r in 4
+                sum_$r_$c += values * weights$r;
+//% end
             }
+//% end
         }
         workgroupBarrier();
     }
 
-    for (var r = 0u; r < 4u; r++) {
-        let row = local.y * 4u + r;
+//% for r in 4
+    {
+        let row = local.y * 4u + $ru;
         let t = first_t + row;
         let denominator = select(1.0, total[row], n_keys > 0u);
-        for (var c = 0u; c * 8u < E4; c++) {
-            let i = local.x + c * 8u;
-            if t < params.t && i < E4 {
-                y[(t * params.heads + head) * E4 + i] = acc[r * 4u + c] / denominator;
-            }
+//% for c in 4
+        if t < params.t && local.x + $cu * 8u < E4 {
+            y[(t * params.heads + head) * E4 + local.x + $cu * 8u] = sum_$r_$c / denominator;
         }
+//% end
     }
+//% end
 }

@@ -83,10 +83,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let low$u = min(i$u, E4 - 1u);
     let high$u = min(i$u + 1u, E4 - 1u);
     let base$u = key_base(min(s$u, max(n_keys, 1u) - 1u), kv_head);
-    var k_low$u = key_raw(base$u + low$u);
-    var k_high$u = key_raw(base$u + high$u);
-    var v_low$u = value_raw(base$u + low$u);
-    var v_high$u = value_raw(base$u + high$u);
+    var k_low$u = keys[base$u + low$u];
+    var k_high$u = keys[base$u + high$u];
+    var v_low$u = values[base$u + low$u];
+    var v_high$u = values[base$u + high$u];
 //% end
     for (var first_s = 0u; first_s < n_keys; first_s += KEYS) {
         workgroupBarrier();
@@ -105,10 +105,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //% for u in 2
         {
             let base = key_base(min(first_s + KEYS + s$u, n_keys - 1u), kv_head);
-            k_low$u = key_raw(base + low$u);
-            k_high$u = key_raw(base + high$u);
-            v_low$u = value_raw(base + low$u);
-            v_high$u = value_raw(base + high$u);
+            k_low$u = keys[base + low$u];
+            k_high$u = keys[base + high$u];
+            v_low$u = values[base + low$u];
+            v_high$u = values[base + high$u];
         }
 //% end
 //% for k in 2

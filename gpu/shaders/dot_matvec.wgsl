@@ -12,6 +12,7 @@ override LANES: u32 = 32u; // of a team: the subgroup's size, or any power of tw
 override TEAMS: u32 = 8u;  // of a workgroup
 override SHARE: u32 = 2u;  // teams that share rows
 override TURNS: u32 = 1u; // rounds of rows
+override GELU: u32 = 0u; // its form in part `gelu`; 0 is none
 struct Params {
     n: u32,
     k: u32,

@@ -9,6 +9,7 @@
 // parts  weight (f32 | f16 | q8 | q4), input (vec4 | scalar), gelu, finish
 // cost   2 T n k operations; W is read ceil(T / 8) times, x ceil(n_rows / 8) times
 override WG: u32 = 8u;
+override GELU: u32 = 0u; // its form in part `gelu`; 0 is none
 struct Params {
     n: u32,
     k: u32,

@@ -9,6 +9,7 @@
 // cost   reads the bytes of W once: memory-bound
 override WG: u32 = 64u; // a power of two
 override T: u32 = 1u;   // 1 ..= 4
+override GELU: u32 = 0u; // its form in part `gelu`; 0 is none
 struct Params {
     n: u32,
     k: u32,

@@ -10,7 +10,7 @@
 //   runs     [n_runs]      as `sample_scan` leaves them
 //
 // grid   [1, 1, 1]: one workgroup walks the vocabulary
-// parts  reduce
+// parts  reduce, penalised
 // cost   greedy: the runs; drawing: the logits a few times, and for top-k and top-p eight times more each (a threshold is
 //        found four bits at a time)
 //
@@ -55,19 +55,7 @@ struct State {
 const NO_THOUGHT: u32 = 0xffffffffu;
 var<workgroup> scratch: array<f32, WG>; // for part `reduce`
 var<workgroup> scratch4: array<vec4<f32>, WG>;
-var<workgroup> best_id: array<u32, WG>;
 var<workgroup> n_fed: u32;
-
-const LOWEST: f32 = -3.0e38; // stands for ids beyond the vocabulary; its exponential is 0 beside any other
-
-// Step 2: the logits of ids 4i .. 4i + 4 after penalties.
-fn penalised4(i: u32) -> vec4<f32> {
-    let l = logits[i];
-    let bent = select(l * sampling.repetition_penalty, l / sampling.repetition_penalty, l > vec4<f32>());
-    let both = select(l, bent - sampling.presence_penalty, seen[i] > vec4<u32>());
-    let id = 4u * i + vec4<u32>(0u, 1u, 2u, 3u);
-    return select(vec4<f32>(LOWEST), both, id < vec4<u32>(params.v));
-}
 
 fn penalised(i: u32) -> f32 {
     return penalised4(i / 4u)[i % 4u];
@@ -165,22 +153,9 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         top_id = select(top_id, runs[i].y, l > top);
         top = select(top, l, l > top);
     }
-    scratch[lane] = top;
-    best_id[lane] = top_id;
-    for (var width = WG / 2u; width > 0u; width /= 2u) {
-        workgroupBarrier();
-        if lane < width {
-            let other = scratch[lane + width];
-            let other_id = best_id[lane + width];
-            if other > scratch[lane] || (other == scratch[lane] && other_id < best_id[lane]) {
-                scratch[lane] = other;
-                best_id[lane] = other_id;
-            }
-        }
-    }
-    workgroupBarrier();
-    top = scratch[0];
-    top_id = best_id[0];
+    let best = best_of_lanes(lane, Best(top, top_id));
+    top = best.logit;
+    top_id = best.id;
     var sum = 0.0;
     for (var i = lane; i < params.n_runs; i += WG) {
         sum += exp(bitcast<f32>(runs[i].x) - top) * bitcast<f32>(runs[i].z);

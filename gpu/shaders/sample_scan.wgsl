@@ -7,7 +7,7 @@
 //   runs     [n_runs]  bits of the largest logit after penalties, its lowest id, bits of Σ exp(l − largest), 0
 //
 // grid   [n_runs, 1, 1]: a workgroup a run
-// parts  reduce
+// parts  reduce, penalised
 // cost   reads the logits and their counts twice: memory-bound
 override WG: u32 = 256u; // a power of two
 struct Params { v: u32, n_runs: u32, pad0: u32, pad1: u32 }
@@ -19,18 +19,6 @@ struct Sampling { temperature: f32, top_k: u32, top_p: f32, min_p: f32, repetiti
 @group(0) @binding(4) var<storage, read> seen: array<vec4<u32>>;
 @group(0) @binding(5) var<storage, read_write> runs: array<vec4<u32>>;
 var<workgroup> scratch: array<f32, WG>; // for part `reduce`
-var<workgroup> best_id: array<u32, WG>;
-
-const LOWEST: f32 = -3.0e38; // as in `sample`
-
-// The logits of ids 4i .. 4i + 4 after penalties.
-fn penalised4(i: u32) -> vec4<f32> {
-    let l = logits[i];
-    let bent = select(l * sampling.repetition_penalty, l / sampling.repetition_penalty, l > vec4<f32>());
-    let both = select(l, bent - sampling.presence_penalty, seen[i] > vec4<u32>());
-    let id = 4u * i + vec4<u32>(0u, 1u, 2u, 3u);
-    return select(vec4<f32>(LOWEST), both, id < vec4<u32>(params.v));
-}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -50,22 +38,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         top = select(top, l[$c], l[$c] > top);
         //% end
     }
-    scratch[lane] = top;
-    best_id[lane] = top_id;
-    for (var width = WG / 2u; width > 0u; width /= 2u) {
-        workgroupBarrier();
-        if lane < width {
-            let other = scratch[lane + width];
-            let other_id = best_id[lane + width];
-            if other > scratch[lane] || (other == scratch[lane] && other_id < best_id[lane]) {
-                scratch[lane] = other;
-                best_id[lane] = other_id;
-            }
-        }
-    }
-    workgroupBarrier();
-    top = scratch[0];
-    top_id = best_id[0];
+    let best = best_of_lanes(lane, Best(top, top_id));
+    top = best.logit;
+    top_id = best.id;
     var sum = 0.0;
     for (var i = group.x * run + lane; i < end; i += WG) {
         sum += dot(exp(penalised4(i) - top), vec4<f32>(1.0));

@@ -280,8 +280,8 @@ fn choice_lines(choice: &Choice) -> Vec<String> {
         return vec![format!("    algorithms, untried: {}", names.join(", "))];
     }
     let mut lines = vec![format!(
-        "    algorithms, checked in {} ms and timed in {} ms; --rechoose does it anew",
-        choice.check_ms, choice.timing_ms
+        "    algorithms, compiled in {} ms, checked in {} ms and timed in {} ms; --rechoose does it anew",
+        choice.compile_ms, choice.check_ms, choice.timing_ms
     )];
     for tried in &choice.tried {
         let sign = if tried.chosen { '*' } else { ' ' };
@@ -399,6 +399,7 @@ mod tests {
                 tried("tiled", Some(1e-6), true, Some(812.4)),
                 tried("coop", Some(0.25), false, None),
             ],
+            compile_ms: 4000,
             check_ms: 900,
             timing_ms: 1100,
             ..Choice::promised(adapter)
@@ -429,7 +430,7 @@ mod tests {
             "apt install ffmpeg",
             "--features desktop",
             "  none\n",
-            "checked in 900 ms and timed in 1100 ms",
+            "compiled in 4000 ms, checked in 900 ms and timed in 1100 ms",
             "* matmul    tiled",
             "812 µs  right (1e-6)",
             "  matmul    coop",

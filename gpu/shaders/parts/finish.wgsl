@@ -1,5 +1,6 @@
-// What follows a linear layer's sums: bias, GELU, a residual. Needs part `gelu`. The kernel's `Params` has `n`,
-// `has_bias`, `has_addend` and `gelu_form`; operands that are absent are bound to x and not used.
+// What follows a linear layer's sums: bias, GELU, a residual. Needs part `gelu`. The kernel's `Params` has `n`, `has_bias` and
+// `has_addend`; operands that are absent are bound to x and not used. GELU, its form, is an override of the kernel's, since the code
+// may stand there once for each sum (and naga 30 panics where it is one of a part's behind what uses other overrides).
 @group(0) @binding(2) var<storage, read> bias: array<f32>;   // [n]
 @group(0) @binding(3) var<storage, read> addend: array<f32>; // [T, n]
 
@@ -8,8 +9,8 @@ fn finish(sum: f32, t: u32, row: u32) -> f32 {
     if params.has_bias != 0u {
         value += bias[row];
     }
-    if params.gelu_form != 0u {
-        value = gelu(value, params.gelu_form);
+    if GELU != 0u {
+        value = gelu(value, GELU);
     }
     if params.has_addend != 0u {
         value += addend[t * params.n + row];

@@ -1,6 +1,10 @@
-//! One encoding at a time, a slice a round.
+//! One encoding at a time, a few slices a round: as many as take some milliseconds, so that a small picture is not hundreds of
+//! submissions and a large one on a slow adapter keeps nothing waiting.
+
+use std::time::Duration;
 
 use async_channel::Sender;
+use pipeline::time::Timestamp;
 
 use super::work::{Held, find};
 use super::{GpuActor, fence, is_lost};
@@ -27,9 +31,23 @@ enum GoesTo {
 struct Pass {
     of: EncodePass,
     next_slice: usize,
-    started: pipeline::time::Timestamp,
-    /// Completes when the slice before the last that was queued has run: at most two are in flight.
-    behind: Option<ReadFuture>,
+    started: Timestamp,
+    /// Completes when the slices, so many, before those that were queued last have run: at most two rounds are in flight.
+    behind: Option<(ReadFuture, usize)>,
+    /// When such a future completed last.
+    last_seen: Option<Timestamp>,
+    /// Slices of the next round.
+    n: usize,
+}
+
+/// Work of one round.
+const ROUND: Duration = Duration::from_millis(5);
+
+/// How many slices are played next when `n` of them took so long.
+fn slices_in_round(took: Duration, n: usize) -> usize {
+    let slices = ROUND.as_nanos() * n as u128 / took.as_nanos().max(1);
+    // Slowly up: slices differ, and the first may have waited for something else.
+    slices.clamp(1, 4 * n as u128) as usize
 }
 
 impl Encoding {
@@ -59,7 +77,7 @@ impl Encoding {
 }
 
 impl<E: Engine> GpuActor<E> {
-    /// Queues one slice of the encoding that is due.
+    /// Queues some slices of the encoding that is due.
     ///
     /// Errors: [`Error::DeviceLost`]; the encoding stays.
     pub(super) async fn encode_round(&mut self) -> Result<()> {
@@ -73,7 +91,7 @@ impl<E: Engine> GpuActor<E> {
         if unwanted {
             return Ok(());
         }
-        let played = self.encode_slice(&mut encoding).await;
+        let played = self.encode_slices(&mut encoding).await;
         match self.diagnosed(played).await {
             Ok(None) => self.work.encodings.push_front(encoding),
             Err(error) if is_lost(&error) => {
@@ -114,8 +132,8 @@ impl<E: Engine> GpuActor<E> {
         }
     }
 
-    async fn encode_slice(&mut self, encoding: &mut Encoding) -> Result<Option<FeatureTensors>> {
-        // Beside an answer each slice is waited for, so that its time is not counted as the answer's.
+    async fn encode_slices(&mut self, encoding: &mut Encoding) -> Result<Option<FeatureTensors>> {
+        // Beside an answer each round is waited for, so that its time is not counted as the answer's.
         let is_alone = self.work.generations.is_empty();
         let request = &encoding.request;
         let loaded = find(&mut self.work.models, request.model)?;
@@ -134,19 +152,31 @@ impl<E: Engine> GpuActor<E> {
                 )?,
                 next_slice: 0,
                 behind: None,
+                last_seen: None,
+                n: 1,
             },
         };
-        engine.play_slice(pass.of.prepared, pass.next_slice)?;
-        pass.next_slice += 1;
-        if let Some(behind) = pass.behind.take() {
+        let queued = self.work.timing.now();
+        let end = (pass.next_slice + pass.n).min(pass.of.n_slices);
+        let n = end - pass.next_slice;
+        engine.play_slices(pass.of.prepared, pass.next_slice..end)?;
+        pass.next_slice = end;
+        if let Some((behind, n)) = pass.behind.take() {
             behind.await?;
+            let now = self.work.timing.now();
+            if let Some(before) = pass.last_seen.replace(now) {
+                pass.n = slices_in_round(now.since(before), n);
+            }
         }
         if pass.next_slice < pass.of.n_slices {
             let played = fence(&mut self.engine, loaded);
             if is_alone {
-                pass.behind = Some(played);
+                pass.behind = Some((played, n));
             } else {
                 played.await?;
+                let now = self.work.timing.now();
+                pass.last_seen = Some(now);
+                pass.n = slices_in_round(now.since(queued), n);
             }
             encoding.pass = Some(pass);
             return Ok(None);
@@ -197,5 +227,20 @@ impl<E: Engine> GpuActor<E> {
             }
         }
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_is_as_long_as_some_milliseconds_take_and_never_empty() {
+        let after = |took_us, n| slices_in_round(Duration::from_micros(took_us), n);
+        assert_eq!(after(1000, 1), 4, "no more than four times as many");
+        assert_eq!(after(1000, 4), 16);
+        assert_eq!(after(10_000, 16), 8);
+        assert_eq!(after(200_000, 1), 1);
+        assert_eq!(after(0, 2), 8);
     }
 }

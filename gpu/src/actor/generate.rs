@@ -11,7 +11,7 @@ use pipeline::time::Timestamp;
 use super::decode::Decode;
 use super::work::{Encoded, Held, Loaded, Work, find};
 use super::{GpuActor, fence, is_lost};
-use crate::engine::{Engine, NO_THOUGHT, ReadFuture, State};
+use crate::engine::{Engine, NO_THOUGHT, PreparedId, ReadFuture, State};
 use crate::error::{Error, Result};
 use crate::kv_cache::TokenKey;
 use crate::model::qwen3_vl::mrope::{Positions, positions};
@@ -50,7 +50,17 @@ pub(super) struct Prefill {
     positions: Positions,
     /// `(first token, bucket, tokens)` still to be fed.
     stretches: VecDeque<(usize, usize, usize)>,
+    /// The stretch of which slices are still to be played.
+    feeding: Option<Feeding>,
     behind: Option<ReadFuture>,
+}
+
+/// A stretch of prompt under way. Its tokens count as being in the cache when all of its slices are queued.
+struct Feeding {
+    first: usize,
+    end: usize,
+    prepared: PreparedId,
+    next_slice: usize,
 }
 
 impl Generation {
@@ -148,7 +158,7 @@ impl Work {
 }
 
 impl<E: Engine> GpuActor<E> {
-    /// Moves the answer that is due on by a chunk or a batch.
+    /// Moves the answer that is due on by a slice of its prompt or a batch of steps.
     ///
     /// Errors: [`Error::DeviceLost`]; the answer stays, and goes on after what was told of it.
     pub(super) async fn generate_round(&mut self) -> Result<()> {
@@ -276,33 +286,55 @@ impl<E: Engine> GpuActor<E> {
             keys,
             positions,
             stretches,
+            feeding: None,
             behind: None,
         })
     }
 
-    /// Queues the next stretch of what is to be fed, and after the last one the choice of an id.
+    /// Queues the next slice of what is to be fed, and after the last one the choice of an id. At most two are in flight.
     async fn feed(&mut self, generation: &mut Generation, mut prefill: Prefill) -> Result<Phase> {
         let request = &generation.request;
         let Work { models, features, .. } = &mut self.work;
         let loaded = find(models, request.model)?;
-        let Some((first, bucket, n)) = prefill.stretches.pop_front() else {
-            return Err(Error::Prompt {
-                message: "nothing to feed".into(),
-            });
+        let mut feeding = match prefill.feeding.take() {
+            Some(feeding) => feeding,
+            None => {
+                let Some((first, bucket, n)) = prefill.stretches.pop_front() else {
+                    return Err(Error::Prompt {
+                        message: "nothing to feed".into(),
+                    });
+                };
+                let end = first + n;
+                let media = request.media.iter().map(|(at, handle)| (*at, features.get(&handle.key.id)));
+                let feed = Feed {
+                    bucket,
+                    ids: &prefill.tokens[first..end],
+                    pos: [0, 1, 2].map(|axis| &prefill.positions.axes[axis][first..end]),
+                    media: media_rows(media, first, end)?,
+                    state: state(request, &generation.ids, first, n, prefill.positions.next),
+                };
+                Feeding {
+                    first,
+                    end,
+                    prepared: loaded.runner.begin_feed(&mut self.engine, &feed)?,
+                    next_slice: 0,
+                }
+            }
         };
-        let end = first + n;
-        let media = request.media.iter().map(|(at, handle)| (*at, features.get(&handle.key.id)));
-        let feed = Feed {
-            bucket,
-            ids: &prefill.tokens[first..end],
-            pos: [0, 1, 2].map(|axis| &prefill.positions.axes[axis][first..end]),
-            media: media_rows(media, first, end)?,
-            state: state(request, &generation.ids, first, n, prefill.positions.next),
-        };
-        loaded.runner.feed(&mut self.engine, &feed)?;
-        loaded.cache.push(prefill.sequence, &prefill.keys[first..end])?;
+        let (first, end) = (feeding.first, feeding.end);
+        self.engine.play_slice(feeding.prepared, feeding.next_slice)?;
+        feeding.next_slice += 1;
+        let is_fed = feeding.next_slice >= self.engine.n_slices(feeding.prepared);
+        if is_fed {
+            loaded.cache.push(prefill.sequence, &prefill.keys[first..end])?;
+        }
         if let Some(behind) = prefill.behind.take() {
             behind.await?;
+        }
+        if !is_fed {
+            prefill.feeding = Some(feeding);
+            prefill.behind = Some(fence(&mut self.engine, loaded));
+            return Ok(Phase::Prefill(prefill));
         }
         if !prefill.stretches.is_empty() {
             prefill.behind = Some(fence(&mut self.engine, loaded));

@@ -5,6 +5,7 @@ pub mod choose;
 pub mod wgpu;
 
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -150,6 +151,13 @@ pub trait Engine: 'static {
     /// Queues one slice. Slices of different recordings may be played in turns: temporaries are not shared between
     /// recordings that are cut.
     fn play_slice(&mut self, prepared: PreparedId, slice: usize) -> Result<()>;
+
+    /// Queues slices one after the other; engines that can submit them together.
+    ///
+    /// Errors: those of [`Engine::play_slice`].
+    fn play_slices(&mut self, prepared: PreparedId, mut slices: Range<usize>) -> Result<()> {
+        slices.try_for_each(|slice| self.play_slice(prepared, slice))
+    }
 
     /// Queues a whole recording.
     fn play(&mut self, prepared: PreparedId) -> Result<()> {

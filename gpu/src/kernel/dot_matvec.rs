@@ -139,7 +139,9 @@ impl Kernel for DotMatvec {
     }
 
     fn overrides(&self) -> Vec<Override> {
-        self.sharing.overrides()
+        let mut overrides = self.sharing.overrides();
+        overrides.push(("GELU", gelu_word(self.gelu)));
+        overrides
     }
 
     fn grid(&self) -> [u32; 3] {

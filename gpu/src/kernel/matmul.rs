@@ -3,15 +3,23 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::cost::{Amount, Class};
-use super::linear::{Linear, LinearParams};
+use super::linear::{Linear, LinearParams, gelu_word};
 use super::{Binding, Cost, Kernel, Override};
 
-/// `y = x Wᵀ` in tiles of `4 ty × 4 tx`.
+/// Depth of a tile, and lanes of a workgroup, as in the shader.
+const DEPTH: u32 = 16;
+const LANES: u32 = 256;
+
+/// `y = x Wᵀ` in tiles of 64 × 64, or of 128 × 128.
 pub struct Matmul {
     pub linear: Linear,
-    /// Lanes over rows of W, and over rows of x.
-    pub tx: u32,
-    pub ty: u32,
+    /// The larger tile.
+    pub wide: bool,
+}
+
+/// Rows of x, and of W, that a workgroup takes.
+pub fn side(wide: bool) -> u32 {
+    if wide { 128 } else { 64 }
 }
 
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -39,33 +47,35 @@ impl Kernel for Matmul {
     }
 
     fn parts(&self) -> Vec<&'static str> {
-        self.linear.parts()
+        let mut parts = self.linear.parts();
+        parts.push(if self.wide { "quads_two" } else { "quads_one" });
+        parts
     }
 
     fn overrides(&self) -> Vec<Override> {
-        vec![("TX", self.tx), ("TY", self.ty)]
+        vec![("GELU", gelu_word(self.linear.gelu))]
     }
 
     fn grid(&self) -> [u32; 3] {
-        let columns = (self.linear.weight.n_rows as u32).div_ceil(4 * self.tx);
-        let rows = (self.linear.t as u32).div_ceil(4 * self.ty);
-        [columns, rows, 1]
+        let side = side(self.wide);
+        let columns = (self.linear.weight.n_rows as u32).div_ceil(side);
+        [columns, (self.linear.t as u32).div_ceil(side), 1]
     }
 
     fn invocations(&self) -> u32 {
-        self.tx * self.ty
+        LANES
     }
 
     fn shared_bytes(&self) -> u32 {
-        16 * 16 * (self.tx + self.ty)
+        2 * DEPTH * side(self.wide) * 4
     }
 
     fn cost(&self, bindings: &[Binding]) -> Cost {
         let linear = &self.linear;
-        let (columns, rows) = (4 * self.tx as usize, 4 * self.ty as usize);
+        let side = side(self.wide) as usize;
         let (n_rows, t) = (linear.weight.n_rows, linear.t);
         linear.cost(bindings).class(Class::Matmul).read_again(Amount::fixed(
-            (t.div_ceil(rows) - 1) * linear.weight.size_bytes() + (n_rows.div_ceil(columns) - 1) * 4 * t * linear.k,
+            (t.div_ceil(side) - 1) * linear.weight.size_bytes() + (n_rows.div_ceil(side) - 1) * 4 * t * linear.k,
         ))
     }
 }

@@ -1,7 +1,7 @@
 //! Matrix times many vectors on CPUs; see `shaders/matmul_direct.wgsl`.
 
 use super::cost::{Amount, Class};
-use super::linear::Linear;
+use super::linear::{Linear, gelu_word};
 use super::matmul::Params;
 use super::{Binding, Cost, Kernel, Override};
 
@@ -36,7 +36,7 @@ impl Kernel for MatmulDirect {
     }
 
     fn overrides(&self) -> Vec<Override> {
-        vec![("WG", self.workgroup)]
+        vec![("WG", self.workgroup), ("GELU", gelu_word(self.linear.gelu))]
     }
 
     fn grid(&self) -> [u32; 3] {

@@ -1,7 +1,7 @@
 //! Matrix times up to four vectors; see `shaders/matvec.wgsl`.
 
 use super::cost::Class;
-use super::linear::{Linear, LinearParams};
+use super::linear::{Linear, LinearParams, gelu_word};
 use super::{Binding, Cost, Kernel, Override, folded};
 
 /// Rows of x that it takes.
@@ -31,7 +31,11 @@ impl Kernel for Matvec {
     }
 
     fn overrides(&self) -> Vec<Override> {
-        vec![("WG", self.workgroup), ("T", self.linear.t as u32)]
+        vec![
+            ("WG", self.workgroup),
+            ("T", self.linear.t as u32),
+            ("GELU", gelu_word(self.linear.gelu)),
+        ]
     }
 
     fn grid(&self) -> [u32; 3] {

@@ -76,7 +76,9 @@ fn dispatches() -> Vec<Dispatch> {
         for k in [3, 8] {
             let linear = linear(format, k);
             add(Dispatch::new(&matvec::Matvec { linear, workgroup }, 0));
-            add(Dispatch::new(&matmul::Matmul { linear, tx: 8, ty: 8 }, 0));
+            for wide in [false, true] {
+                add(Dispatch::new(&matmul::Matmul { linear, wide }, 0));
+            }
             add(Dispatch::new(&matmul_direct::MatmulDirect { linear, workgroup }, 0));
         }
         for tile in [matmul_coop::Tile::Wide, matmul_coop::Tile::Small] {

@@ -91,6 +91,23 @@ pub struct CacheCase {
     pub dtype: DType,
 }
 
+/// Of each shape (t, n_tokens, kv_len, block, h, kv, e), with a cache of f32 and of f16.
+pub fn cache_cases(shapes: &[[usize; 7]]) -> Vec<CacheCase> {
+    let of = |dtype| {
+        shapes.iter().map(move |&[t, n_tokens, kv_len, block, h, kv, e]| CacheCase {
+            t,
+            n_tokens,
+            kv_len,
+            block,
+            h,
+            kv,
+            e,
+            dtype,
+        })
+    };
+    of(DType::F32).chain(of(DType::F16)).collect()
+}
+
 /// A chunk that is appended to a cache with shuffled blocks that holds random tokens, and attends over it: `y [t, h, e]`.
 pub fn build_cached(case: &CacheCase, b: &mut Build<'_>) -> Buffer {
     let CacheCase {
@@ -142,31 +159,17 @@ pub fn build_cached(case: &CacheCase, b: &mut Build<'_>) -> Buffer {
 /// Appends a chunk to a cache with shuffled blocks that holds random tokens, then attends over it.
 #[test]
 fn cached_attention_and_kv_append_match_their_twins() {
-    let mut cases = Vec::new();
-    for dtype in [DType::F32, DType::F16] {
-        for (t, n_tokens, kv_len, block, h, kv, e) in [
-            (1, 1, 0, 16, 2, 1, 32),
-            (1, 1, 37, 16, 4, 2, 128),
-            (1, 1, 200, 16, 4, 4, 72),
-            (1, 0, 5, 4, 2, 2, 64),
-            (5, 3, 0, 3, 4, 2, 64),
-            (33, 33, 30, 16, 2, 1, 32),
-            (40, 17, 65, 8, 2, 2, 128),
-            (64, 64, 0, 16, 4, 1, 72),
-            (0, 0, 3, 16, 2, 1, 32),
-        ] {
-            cases.push(CacheCase {
-                t,
-                n_tokens,
-                kv_len,
-                block,
-                h,
-                kv,
-                e,
-                dtype,
-            });
-        }
-    }
+    let cases = cache_cases(&[
+        [1, 1, 0, 16, 2, 1, 32],
+        [1, 1, 37, 16, 4, 2, 128],
+        [1, 1, 200, 16, 4, 4, 72],
+        [1, 0, 5, 4, 2, 2, 64],
+        [5, 3, 0, 3, 4, 2, 64],
+        [33, 33, 30, 16, 2, 1, 32],
+        [40, 17, 65, 8, 2, 2, 128],
+        [64, 64, 0, 16, 4, 1, 72],
+        [0, 0, 3, 16, 2, 1, 32],
+    ]);
     hold(close::ATTENTION, cases, |case, b| {
         let &CacheCase {
             t,

@@ -9,7 +9,7 @@ use gpu::weights::Format;
 use tests::close;
 use tests::twin::{Build, Numbers, gpu_engines};
 
-use super::attention::{CacheCase, build_cached};
+use super::attention::{build_cached, cache_cases};
 use super::{LinearCase, Tail, build_linear, hold_on, state};
 
 const FORMATS: [Format; 3] = [Format::F16, Format::Q8, Format::Q4];
@@ -175,28 +175,14 @@ fn attention_on_matrices_matches_its_twin() {
 
 #[test]
 fn cached_attention_on_matrices_matches_its_twin() {
-    let mut cases = Vec::new();
-    for dtype in [DType::F32, DType::F16] {
-        for (t, n_tokens, kv_len, block, h, kv, e) in [
-            (5, 3, 0, 3, 4, 2, 64),
-            (33, 33, 30, 16, 2, 1, 32),
-            (40, 17, 65, 8, 2, 2, 128),
-            (64, 64, 0, 16, 4, 1, 72),
-            (256, 256, 0, 32, 4, 2, 128),
-            (200, 131, 333, 32, 4, 4, 128),
-        ] {
-            cases.push(CacheCase {
-                t,
-                n_tokens,
-                kv_len,
-                block,
-                h,
-                kv,
-                e,
-                dtype,
-            });
-        }
-    }
+    let cases = cache_cases(&[
+        [5, 3, 0, 3, 4, 2, 64],
+        [33, 33, 30, 16, 2, 1, 32],
+        [40, 17, 65, 8, 2, 2, 128],
+        [64, 64, 0, 16, 4, 1, 72],
+        [256, 256, 0, 32, 4, 2, 128],
+        [200, 131, 333, 32, 4, 4, 128],
+    ]);
     hold_on(engines(), close::HALVES, cases, |case, b| {
         let y = build_cached(case, b);
         let out = then_linear(b, y, case.t, case.h * case.e);

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use gpu::engine::Adapter;
+use gpu::plan::Variants;
 
 use crate::args::{EngineType, QuantArg};
 
@@ -18,12 +20,14 @@ pub struct BenchArgs {
 
 pub const EXAMPLES: &str = "\
 Weights are random and made up on the spot: nothing is downloaded, and speed does not depend on
-their values. NAME is qwen3-vl-2b, -4b or -8b, a pocket model, or a folder with a config.json.
+their values. NAME is qwen3-vl-2b, -4b or -8b, parakeet-0.6b, a pocket model, or a folder with a
+config.json.
 
 Examples:
   qwglm bench                                          # the pocket model's shape
   qwglm bench --shape qwen3-vl-8b --quant 4 --cancel
   qwglm bench --shape qwen3-vl-2b --contexts 0,2048 --prefill 512 --images 640x352 --json
+  qwglm bench --shape parakeet-0.6b --quant dense      # how many times as fast as it is spoken
   qwglm bench kernels --shape qwen3-vl-8b --layers 4   # each kernel on this model's own shapes
   qwglm bench --calibrate                              # this adapter's profile, for qwglm plan --gpu here
   qwglm bench --calibrate --output mine.toml
@@ -62,6 +66,9 @@ pub struct ShapeArgs {
     /// Part of the adapter's name [default: the fastest]
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,
+    /// As on an adapter that lacks this, whatever was chosen
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub without: Option<Without>,
     /// Only so many layers of the language model: sooner loaded
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub layers: Option<u32>,
@@ -101,6 +108,30 @@ pub struct BenchModelArgs {
     /// The file of the profile [default: in the cache folder, where `plan --gpu here` finds it]
     #[arg(short, long, value_name = "FILE", requires = "calibrate")]
     pub output: Option<PathBuf>,
+}
+
+/// What an adapter can lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Without {
+    /// Cooperative matrices
+    Matrices,
+    /// Everything that is optional
+    All,
+}
+
+impl Without {
+    /// These algorithms without those that need it.
+    pub fn take_from(self, adapter: &Adapter, variants: &Variants) -> Variants {
+        let plain = Variants::plain(adapter);
+        match self {
+            Without::Matrices => Variants {
+                matmul: plain.matmul,
+                attention: plain.attention,
+                ..variants.clone()
+            },
+            Without::All => plain,
+        }
+    }
 }
 
 /// What computes.

@@ -23,7 +23,6 @@ use super::machine::Machine;
 use super::median;
 use super::observed::{Observed, Seen, plan_size};
 use super::shape::Shape;
-use crate::choice::{self, Recall};
 
 /// How long a device is kept busy before anything counts: clocks rise over tens of milliseconds.
 pub const WARM_UP: Duration = Duration::from_millis(80);
@@ -93,7 +92,8 @@ pub async fn measure(args: &BenchKernelsArgs) -> Result<Measured> {
         name: args.shape.adapter.clone(),
         ..AdapterChoice::default()
     };
-    let mut engine = Observed::new(choice::open(choice, Recall::Remembered).await?.0, Seen::default());
+    let engine = super::model::open(choice, args.shape.without).await?;
+    let mut engine = Observed::new(engine, Seen::default());
     let machine = Machine::new(engine.adapter());
     ensure!(
         engine.adapter().timestamps,

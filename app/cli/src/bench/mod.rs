@@ -12,11 +12,13 @@ mod observed;
 mod pipeline;
 mod shape;
 mod soak;
+mod speech;
 mod stages;
 
 use anyhow::Result;
 
 use self::args::{BenchArgs, BenchCommand, BenchKernelsArgs, BenchModelArgs, BenchPipelineArgs, BenchSoakArgs};
+use crate::args::QuantArg;
 use crate::print;
 
 /// Runs one benchmark.
@@ -28,12 +30,21 @@ pub async fn bench(args: BenchArgs) -> Result<()> {
         Some(BenchCommand::Pipeline(args)) => bench_pipeline(args).await,
         Some(BenchCommand::Soak(args)) => bench_soak(args).await,
         None if args.model.calibrate => bench_calibrate(args.model).await,
+        None if speech::is_speech(&args.model.shape.shape) => bench_speech(args.model).await,
         None => bench_model(args.model).await,
     }
 }
 
 async fn bench_model(args: BenchModelArgs) -> Result<()> {
     let measured = model::measure(&args).await?;
+    match args.shape.json {
+        true => print(&format!("{}\n", measured.json()?)),
+        false => print(&measured.table()),
+    }
+}
+
+async fn bench_speech(args: BenchModelArgs) -> Result<()> {
+    let measured = speech::measure(&args).await?;
     match args.shape.json {
         true => print(&format!("{}\n", measured.json()?)),
         false => print(&measured.table()),
@@ -70,6 +81,15 @@ async fn bench_pipeline(args: BenchPipelineArgs) -> Result<()> {
     match args.json {
         true => print(&format!("{}\n", measured.json())),
         false => print(&measured.table()),
+    }
+}
+
+/// How weights are stored, in reports.
+fn bits(quant: QuantArg) -> &'static str {
+    match quant {
+        QuantArg::Q4 => "4",
+        QuantArg::Q8 => "8",
+        QuantArg::Dense => "dense",
     }
 }
 

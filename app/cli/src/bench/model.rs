@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use async_channel::Receiver;
 use gpu::actor::{self, Timing};
-use gpu::engine::wgpu::AdapterChoice;
+use gpu::engine::wgpu::{AdapterChoice, WgpuEngine};
+use gpu::engine::{Adapter, Engine as _};
 use gpu::model::qwen3_vl::runner::{MAX_CHUNK, buckets};
 use gpu::protocol::{
     EncodeRequest, FeatureHandle, GenerateEvent, GenerateRequest, GenerateStats, GpuHandle, LoadOptions, ModelInfo,
@@ -17,7 +18,7 @@ use pipeline::trace::Trace;
 use sim::timing::{Profile, bundled};
 use sim::{Kernels, SimEngine};
 
-use super::args::{BenchModelArgs, Engine};
+use super::args::{BenchModelArgs, Engine, Without};
 use super::calibrate;
 use super::cpu::processor_time;
 use super::kernels::WARM_UP;
@@ -47,7 +48,7 @@ pub async fn measure(args: &BenchModelArgs) -> Result<Measured> {
     measured
 }
 
-async fn start(args: &BenchModelArgs, seen: &Seen) -> gpu::Result<GpuHandle> {
+pub async fn start(args: &BenchModelArgs, seen: &Seen) -> gpu::Result<GpuHandle> {
     let timing = Timing {
         clock: Clock::new(),
         trace: Trace::off().track("bench"),
@@ -57,11 +58,12 @@ async fn start(args: &BenchModelArgs, seen: &Seen) -> gpu::Result<GpuHandle> {
         name: args.shape.adapter.clone(),
         ..AdapterChoice::default()
     };
+    let without = args.shape.without;
     match args.engine {
         Engine::Wgpu => {
             let make = move || {
                 let (choice, seen) = (choice.clone(), seen.clone());
-                async move { Ok(Observed::new(choice::open(choice, Recall::Remembered).await?.0, seen)) }
+                async move { Ok(Observed::new(open(choice, without).await?, seen)) }
             };
             actor::start("bench", timing, make).await
         }
@@ -89,11 +91,7 @@ async fn measure_on(handle: GpuHandle, args: &BenchModelArgs, shape: &Shape, see
     let info = handle.load(shape.weights()?, options, None).await?;
     let load_s = started.elapsed().as_secs_f64();
     let adapter = handle.stats().await?.adapter;
-    let (profile, roofline) = match (calibrate::remembered(&adapter), bundled::of_adapter(&adapter)) {
-        (Some(profile), _) => (Some(profile), Some("calibrated")),
-        (None, (profile, true)) => (Some(profile), Some("published")),
-        (None, (_, false)) => (None, None),
-    };
+    let (profile, roofline) = rates(&adapter);
     let bench = Bench {
         handle,
         info,
@@ -141,6 +139,25 @@ async fn measure_on(handle: GpuHandle, args: &BenchModelArgs, shape: &Shape, see
         images,
         cancel,
     })
+}
+
+/// The adapter with what was chosen for it, but without what it shall lack.
+pub async fn open(adapter: AdapterChoice, without: Option<Without>) -> gpu::Result<WgpuEngine> {
+    let (mut engine, _) = choice::open(adapter, Recall::Remembered).await?;
+    if let Some(without) = without {
+        let variants = without.take_from(engine.adapter(), engine.variants());
+        engine.set_variants(variants);
+    }
+    Ok(engine)
+}
+
+/// What the adapter can do, and who says so, if anybody does.
+pub fn rates(adapter: &Adapter) -> (Option<Profile>, Option<&'static str>) {
+    match (calibrate::remembered(adapter), bundled::of_adapter(adapter)) {
+        (Some(profile), _) => (Some(profile), Some("calibrated")),
+        (None, (profile, true)) => (Some(profile), Some("published")),
+        (None, (_, false)) => (None, None),
+    }
 }
 
 struct Bench<'a> {
@@ -357,8 +374,20 @@ impl Bench<'_> {
             drop(events);
             behind.push(next_answer().await?.whole.as_secs_f64() * 1e3);
         }
+        let mut in_prompt = Vec::new();
+        for run in 0..self.runs {
+            // Two chunks, which share nothing with what was fed before.
+            let events = self
+                .handle
+                .generate(self.request(self.shape.prompt(2 * MAX_CHUNK, 9000 + run), 1))
+                .await?;
+            while !matches!(next(&events).await?, GenerateEvent::Prefill { .. }) {}
+            drop(events);
+            in_prompt.push(next_answer().await?.whole.as_secs_f64() * 1e3);
+        }
         let (idle_ms, behind_ms) = (median(&idle), median(&behind));
         Ok(Cancel {
+            cancel_in_prompt_ms: (median(&in_prompt) - idle_ms).max(0.0),
             next_answer_when_idle_ms: idle_ms,
             next_answer_after_cancel_ms: behind_ms,
             cancel_ms: (behind_ms - idle_ms).max(0.0),

@@ -91,6 +91,8 @@ pub struct Cancel {
     pub next_answer_after_cancel_ms: f64,
     /// The difference: until the engine is free.
     pub cancel_ms: f64,
+    /// The same when the answer's prompt is still being fed.
+    pub cancel_in_prompt_ms: f64,
 }
 
 impl Measured {
@@ -185,6 +187,10 @@ impl Measured {
             lines.push(format!(
                 "a cancel: the engine is free after {:.1} ms (the next answer takes {:.1} ms, {:.1} ms when idle)",
                 cancel.cancel_ms, cancel.next_answer_after_cancel_ms, cancel.next_answer_when_idle_ms
+            ));
+            lines.push(format!(
+                "in the middle of a prompt: after {:.1} ms",
+                cancel.cancel_in_prompt_ms
             ));
         }
         lines.join("\n") + "\n"

@@ -1,6 +1,7 @@
 //! An engine that counts what is asked of it, for benchmarks through the very actor that answers use.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ pub struct Counts {
     /// Tensors and recordings that were made: nothing of it may happen while steps are decoded.
     pub created: u64,
     pub prepared: u64,
-    /// Plays of each recording, by its name.
+    /// Slices of each recording that were played, by its name.
     pub plays: BTreeMap<String, u64>,
     /// Time inside `play_slice`: encoding and submitting.
     pub playing: Duration,
@@ -64,7 +65,10 @@ impl PlanCost {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PlanSize {
     pub dispatches: usize,
-    /// From one append to the KV cache to the next; 0 where there are fewer than two.
+    /// Pieces that it is played in.
+    pub slices: usize,
+    /// From one append to the KV cache to the next, the last two: what a step does once it does with its first layer. 0 where
+    /// there are fewer than two.
     pub a_layer: usize,
 }
 
@@ -98,7 +102,7 @@ impl<E: Engine> Observed<E> {
         }
     }
 
-    /// Counts `n` plays of a recording, and the time that queueing them takes.
+    /// Counts `n` slices of a recording that are played, and the time that queueing them takes.
     fn timed(&mut self, prepared: PreparedId, n: u32, play: impl FnOnce(&mut E) -> Result<()>) -> Result<()> {
         let started = Instant::now();
         let played = play(&mut self.engine);
@@ -123,16 +127,18 @@ impl<E: Engine> Observed<E> {
 
 /// Counts a plan's dispatches.
 pub fn plan_size(recording: &Recording, plan: &Plan) -> PlanSize {
-    let mut appends = (0..).zip(&recording.ops).filter(|(_, op)| matches!(op, Op::KvAppend { .. }));
-    let a_layer = match (appends.next(), appends.next()) {
-        (Some((first, _)), Some((second, _))) => {
-            let of_layer = |op_idx: usize| first < op_idx && op_idx <= second;
+    let appends = (0..).zip(&recording.ops).filter(|(_, op)| matches!(op, Op::KvAppend { .. }));
+    let appends: Vec<usize> = appends.map(|(idx, _)| idx).collect();
+    let a_layer = match appends[..] {
+        [.., before, last] => {
+            let of_layer = |op_idx: usize| before < op_idx && op_idx <= last;
             plan.dispatches.iter().filter(|dispatch| of_layer(dispatch.op_idx)).count()
         }
         _ => 0,
     };
     PlanSize {
         dispatches: plan.dispatches.len(),
+        slices: plan.slices.len(),
         a_layer,
     }
 }
@@ -191,8 +197,14 @@ impl<E: Engine> Engine for Observed<E> {
         self.timed(prepared, 1, |engine| engine.play_slice(prepared, slice))
     }
 
+    fn play_slices(&mut self, prepared: PreparedId, slices: Range<usize>) -> Result<()> {
+        let n = slices.len() as u32;
+        self.timed(prepared, n, |engine| engine.play_slices(prepared, slices))
+    }
+
     fn play_times(&mut self, prepared: PreparedId, n: u32) -> Result<()> {
-        self.timed(prepared, n, |engine| engine.play_times(prepared, n))
+        let slices = n * self.engine.n_slices(prepared) as u32;
+        self.timed(prepared, slices, |engine| engine.play_times(prepared, n))
     }
 
     fn play_timed(&mut self, prepared: PreparedId) -> TimesFuture {

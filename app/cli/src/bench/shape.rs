@@ -110,6 +110,7 @@ mod tests {
             shape: shape.into(),
             quant: QuantArg::Q4,
             adapter: None,
+            without: None,
             layers,
             runs: 1,
             json: false,

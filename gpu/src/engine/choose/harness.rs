@@ -14,6 +14,7 @@ use crate::model::qwen3_vl::random::RandomWeights;
 use crate::model::qwen3_vl::text::{ChunkIo, Memory};
 use crate::model::qwen3_vl::vision::{VisionIo, grid_inputs};
 use crate::protocol::{LoadOptions, Quant};
+use crate::recording::Recording;
 use crate::sampler::SamplingWords;
 use crate::tensor::{DType, TensorId};
 
@@ -100,14 +101,24 @@ impl Harness {
         self.model.made.free(engine);
     }
 
+    /// A step, a chunk and a picture.
+    pub fn recordings(&self) -> Result<[Recording; 3]> {
+        let text = &self.model.text;
+        Ok([
+            text.record_step(&self.step, &self.memory)?,
+            text.record_chunk(&self.chunk, &self.memory, false)?,
+            self.model.vision.record(&self.image, "image")?,
+        ])
+    }
+
     /// Lowers all three with the algorithms that the engine has now.
     pub fn prepare<E: Engine>(&self, engine: &mut E) -> Result<Passes> {
         let mut made = Made::default();
         let mut build = || {
-            let text = &self.model.text;
-            let step = made.prepare(engine, text.record_step(&self.step, &self.memory)?, false)?;
-            let chunk = made.prepare(engine, text.record_chunk(&self.chunk, &self.memory, false)?, false)?;
-            let image = made.prepare(engine, self.model.vision.record(&self.image, "image")?, false)?;
+            let [step, chunk, image] = self.recordings()?;
+            let step = made.prepare(engine, step, false)?;
+            let chunk = made.prepare(engine, chunk, false)?;
+            let image = made.prepare(engine, image, false)?;
             Ok((step, chunk, image))
         };
         match build() {
@@ -117,6 +128,22 @@ impl Harness {
                 image,
                 made,
             }),
+            Err(error) => {
+                made.free(engine);
+                Err(error)
+            }
+        }
+    }
+
+    /// A picture of another size, lowered with the algorithms that the engine has now.
+    pub fn picture<E: Engine>(&self, engine: &mut E, grid: [usize; 2]) -> Result<Picture> {
+        let mut made = Made::default();
+        let mut build = || {
+            let io = image(engine, &mut made, &self.model, grid)?;
+            made.prepare(engine, self.model.vision.record(&io, "image")?, false)
+        };
+        match build() {
+            Ok(prepared) => Ok(Picture { prepared, made }),
             Err(error) => {
                 made.free(engine);
                 Err(error)
@@ -152,6 +179,22 @@ impl Harness {
     /// Where the cache holds token `i`, in rows.
     pub fn row(&self, i: usize) -> usize {
         block_of(i / BLOCK, self.memory.n_blocks) as usize * BLOCK + i % BLOCK
+    }
+}
+
+/// A picture alone.
+pub struct Picture {
+    prepared: PreparedId,
+    made: Made,
+}
+
+impl Picture {
+    pub fn prepared(&self) -> PreparedId {
+        self.prepared
+    }
+
+    pub fn free<E: Engine>(self, engine: &mut E) {
+        self.made.free(engine);
     }
 }
 

@@ -23,6 +23,7 @@ use crate::model::qwen3_vl::published;
 use crate::model::qwen3_vl::runner::MAX_CHUNK;
 use crate::plan::Variants;
 use crate::protocol::Quant;
+use crate::recording::Recording;
 
 /// An engine whose algorithms can be chosen.
 pub trait Tunable: Engine {
@@ -30,6 +31,10 @@ pub trait Tunable: Engine {
 
     /// Lowers what is prepared from now on with these.
     fn set_variants(&mut self, variants: Variants);
+
+    /// Makes what recordings will need with each of these, so that preparing them then takes no time. What cannot be made fails
+    /// when it is prepared. An engine that makes nothing does nothing.
+    fn compile_ahead(&mut self, _recordings: &[Recording], _variants: &[Variants]) {}
 }
 
 /// Timing ends after so much playing, whatever is left: the rest is chosen by what the adapter's features promise.
@@ -66,6 +71,9 @@ pub struct Choice {
     pub names: Vec<(Role, String)>,
     /// Empty where nothing was tried: on adapters that draw on the CPU.
     pub tried: Vec<Tried>,
+    /// What the driver took to compile the kernels of all candidates.
+    #[serde(default)]
+    pub compile_ms: u64,
     pub check_ms: u64,
     pub timing_ms: u64,
 }
@@ -170,53 +178,63 @@ pub async fn choose_for<E: Tunable>(engine: &mut E, clock: &Clock, size: Size, b
     let adapter = engine.adapter().clone();
     let started = clock.now();
     let mut checks = Checks::load(engine).await?;
-    let chosen = checks.find(engine, &adapter).await;
-    let check_time = clock.now().since(started);
-    let timed = match chosen {
-        Ok(start) => time_all(engine, clock, size, budget, start, &mut checks).await,
+    let mut stopwatch = match Stopwatch::load(engine, clock, size, budget).await {
+        Ok(stopwatch) => stopwatch,
+        Err(error) => {
+            checks.free(engine);
+            return Err(error);
+        }
+    };
+    let begun = clock.now();
+    let compiled = compile_ahead(engine, &adapter, &checks, &stopwatch);
+    let compile_time = clock.now().since(begun);
+    let timed = match compiled {
+        Ok(()) => time_all(engine, &mut stopwatch, &mut checks).await,
         Err(error) => Err(error),
     };
+    let whole = clock.now().since(started);
+    let timing = stopwatch.spent;
+    stopwatch.harness.free(engine);
     checks.free(engine);
-    let (chosen, tried, timing) = timed?;
+    let (chosen, tried) = timed?;
     engine.set_variants(chosen.clone());
     Ok(Choice {
         names: names(&chosen),
         tried,
-        check_ms: check_time.as_millis() as u64,
+        compile_ms: compile_time.as_millis() as u64,
+        check_ms: whole.saturating_sub(compile_time + timing).as_millis() as u64,
         timing_ms: timing.as_millis() as u64,
     })
 }
 
-/// Times the candidates of each role beside what is chosen so far. Returns what is chosen in the end, what was tried, and how long
-/// timing took.
-async fn time_all<E: Tunable>(
-    engine: &mut E,
-    clock: &Clock,
-    size: Size,
-    budget: Duration,
-    start: Variants,
-    checks: &mut Checks,
-) -> Result<(Variants, Vec<Tried>, Duration)> {
-    let adapter = engine.adapter().clone();
-    let mut stopwatch = Stopwatch::load(engine, clock, size, budget).await?;
-    let mut chosen = start;
-    let mut tried = Vec::new();
-    let mut outcome = Ok(());
-    for role in Role::ALL {
-        match decide(engine, role, &chosen, &adapter, checks, &mut stopwatch).await {
-            Ok((better, of_role)) => {
-                chosen = better;
-                tried.extend(of_role);
-            }
-            Err(error) => {
-                outcome = Err(error);
-                break;
-            }
+/// All kernels that will be tried if what is promised is right: all at once, since a driver takes seconds for some of them.
+fn compile_ahead<E: Tunable>(engine: &mut E, adapter: &Adapter, checks: &Checks, stopwatch: &Stopwatch) -> Result<()> {
+    let promised = Variants::of(adapter);
+    let mut variants = vec![promised.clone()];
+    for candidate in Role::ALL.into_iter().flat_map(|role| role.candidates(adapter, &promised)) {
+        if !variants.contains(&candidate) {
+            variants.push(candidate);
         }
     }
-    let spent = stopwatch.spent;
-    stopwatch.harness.free(engine);
-    outcome.map(|()| (chosen, tried, spent))
+    let mut recordings = Vec::new();
+    for harness in checks.models.iter().map(|(harness, _)| harness).chain([&stopwatch.harness]) {
+        recordings.extend(harness.recordings()?);
+    }
+    engine.compile_ahead(&recordings, &variants);
+    Ok(())
+}
+
+/// Times the candidates of each role beside what is chosen so far. Returns what is chosen in the end, and what was tried.
+async fn time_all<E: Tunable>(engine: &mut E, stopwatch: &mut Stopwatch, checks: &mut Checks) -> Result<(Variants, Vec<Tried>)> {
+    let adapter = engine.adapter().clone();
+    let mut chosen = checks.find(engine, &adapter).await?;
+    let mut tried = Vec::new();
+    for role in Role::ALL {
+        let (better, of_role) = decide(engine, role, &chosen, &adapter, checks, stopwatch).await?;
+        chosen = better;
+        tried.extend(of_role);
+    }
+    Ok((chosen, tried))
 }
 
 /// The fastest right algorithm of one role, the others being `chosen`'s.

@@ -10,6 +10,7 @@ mod reader;
 mod timed;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 pub use adapter::{AdapterChoice, list_adapters};
 pub use calibrate::Measured;
@@ -148,6 +149,21 @@ impl Tunable for WgpuEngine {
     fn set_variants(&mut self, variants: Variants) {
         Self::set_variants(self, variants);
     }
+
+    fn compile_ahead(&mut self, recordings: &[Recording], variants: &[Variants]) {
+        let adapter = &self.adapter;
+        let plans = recordings.iter().flat_map(|recording| {
+            let lowered = variants.iter().map(move |variants| lower_with(recording, adapter, variants));
+            lowered.filter_map(Result::ok)
+        });
+        let plans: Vec<Plan> = plans.collect();
+        let made = self.pipelines.make(plans.iter().flat_map(|plan| &plan.dispatches));
+        // Whoever prepares what could not be made is told then.
+        let checked = self.faults.check("compile", "", 0);
+        if let Err(error) = made.and(checked) {
+            tracing::warn!(%error, "not everything could be compiled ahead");
+        }
+    }
 }
 
 impl Engine for WgpuEngine {
@@ -268,13 +284,19 @@ impl Engine for WgpuEngine {
     }
 
     fn play_slice(&mut self, prepared: PreparedId, slice: usize) -> Result<()> {
+        self.play_slices(prepared, slice..slice + 1)
+    }
+
+    /// In one submission.
+    fn play_slices(&mut self, prepared: PreparedId, slices: Range<usize>) -> Result<()> {
         self.alive("play")?;
         let prepared = self.prepared("play", prepared)?;
-        let steps = prepared.steps(slice)?;
         let mut encoder = self.device.create_command_encoder(&::wgpu::CommandEncoderDescriptor {
             label: Some(&prepared.plan.name),
         });
-        prepared::encode(&mut encoder, prepared.gate(slice), steps);
+        for slice in slices {
+            prepared::encode(&mut encoder, prepared.gate(slice), prepared.steps(slice)?);
+        }
         self.queue.submit([encoder.finish()]);
         self.unsubmitted_bytes = 0;
         self.faults.check("play", "", 0)

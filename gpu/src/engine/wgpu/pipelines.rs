@@ -25,6 +25,14 @@ type Key = (&'static str, Vec<&'static str>, Vec<Override>);
 /// Does the group start with `Params`, and what follows?
 type Signature = (bool, Vec<Access>);
 
+/// What a pipeline is made of, its module and layouts made.
+struct Draft {
+    key: Key,
+    module: ::wgpu::ShaderModule,
+    layout: ::wgpu::PipelineLayout,
+    layouts: Vec<::wgpu::BindGroupLayout>,
+}
+
 pub struct Pipelines {
     device: ::wgpu::Device,
     checked: bool,
@@ -44,14 +52,38 @@ impl Pipelines {
         }
     }
 
-    /// The pipeline that a dispatch needs. Faults of the device surface where the caller checks for them.
+    /// Makes the pipelines that dispatches need and that are not there yet, natively on all processors at once: a driver that
+    /// compiles takes seconds for a big kernel. Faults of the device surface where the caller checks for them.
+    ///
+    /// Errors: `Engine` if there is no such kernel.
+    pub fn make<'a>(&mut self, dispatches: impl IntoIterator<Item = &'a Dispatch>) -> Result<()> {
+        let mut drafts: Vec<Draft> = Vec::new();
+        for dispatch in dispatches {
+            let key = key(dispatch);
+            if !self.pipelines.contains_key(&key) && drafts.iter().all(|draft| draft.key != key) {
+                drafts.push(self.draft(dispatch, key)?);
+            }
+        }
+        let made = side_by_side(&drafts, |draft| compile(&self.device, draft));
+        for (draft, pipeline) in drafts.into_iter().zip(made) {
+            let layouts = draft.layouts;
+            self.pipelines.insert(draft.key, Pipeline { pipeline, layouts });
+        }
+        Ok(())
+    }
+
+    /// The pipeline that a dispatch needs.
     ///
     /// Errors: `Engine` if there is no such kernel.
     pub fn get(&mut self, dispatch: &Dispatch) -> Result<Pipeline> {
-        let key = (dispatch.kernel, dispatch.parts.clone(), dispatch.overrides.clone());
-        if let Some(pipeline) = self.pipelines.get(&key) {
-            return Ok(pipeline.clone());
-        }
+        self.make([dispatch])?;
+        self.pipelines.get(&key(dispatch)).cloned().ok_or_else(|| Error::Engine {
+            what: dispatch.kernel,
+            message: "its pipeline was not made".into(),
+        })
+    }
+
+    fn draft(&mut self, dispatch: &Dispatch, key: Key) -> Result<Draft> {
         let layouts: Vec<_> = (0..=1)
             .map(|group| {
                 let of_group = dispatch.bindings.iter().filter(|binding| binding.group == group);
@@ -60,33 +92,18 @@ impl Pipelines {
             .filter(|(has_params, accesses)| *has_params || !accesses.is_empty())
             .map(|signature| self.layout(signature))
             .collect();
-        let module = self.module(dispatch)?;
         let groups: Vec<_> = layouts.iter().map(Some).collect();
         let layout = self.device.create_pipeline_layout(&::wgpu::PipelineLayoutDescriptor {
             label: Some(dispatch.kernel),
             bind_group_layouts: &groups,
             immediate_size: 0,
         });
-        let constants: Vec<(&str, f64)> = dispatch
-            .overrides
-            .iter()
-            .map(|&(name, value)| (name, f64::from(value)))
-            .collect();
-        let pipeline = self.device.create_compute_pipeline(&::wgpu::ComputePipelineDescriptor {
-            label: Some(dispatch.kernel),
-            layout: Some(&layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: ::wgpu::PipelineCompilationOptions {
-                constants: &constants,
-                // Kernels write workgroup memory before they read it.
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: None,
-        });
-        let made = Pipeline { pipeline, layouts };
-        self.pipelines.insert(key, made.clone());
-        Ok(made)
+        Ok(Draft {
+            key,
+            module: self.module(dispatch)?,
+            layout,
+            layouts,
+        })
     }
 
     fn module(&mut self, dispatch: &Dispatch) -> Result<::wgpu::ShaderModule> {
@@ -143,4 +160,61 @@ impl Pipelines {
         self.layouts.insert(signature, layout.clone());
         layout
     }
+}
+
+fn key(dispatch: &Dispatch) -> Key {
+    (dispatch.kernel, dispatch.parts.clone(), dispatch.overrides.clone())
+}
+
+fn compile(device: &::wgpu::Device, draft: &Draft) -> ::wgpu::ComputePipeline {
+    let (kernel, _, overrides) = &draft.key;
+    let constants: Vec<(&str, f64)> = overrides.iter().map(|&(name, value)| (name, f64::from(value))).collect();
+    device.create_compute_pipeline(&::wgpu::ComputePipelineDescriptor {
+        label: Some(kernel),
+        layout: Some(&draft.layout),
+        module: &draft.module,
+        entry_point: Some("main"),
+        compilation_options: ::wgpu::PipelineCompilationOptions {
+            constants: &constants,
+            // Kernels write workgroup memory before they read it.
+            zero_initialize_workgroup_memory: false,
+        },
+        cache: None,
+    })
+}
+
+/// `make` of each, in their order, on all processors.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn side_by_side<T: Sync, U: Send>(items: &[T], make: impl Fn(&T) -> U + Sync) -> Vec<U> {
+    let n_threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    if n_threads < 2 {
+        return items.iter().map(make).collect();
+    }
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let take = || {
+        let mut made = Vec::new();
+        loop {
+            let i = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            match items.get(i) {
+                Some(item) => made.push((i, make(item))),
+                None => return made,
+            }
+        }
+    };
+    let mut made: Vec<(usize, U)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..n_threads).map(|_| scope.spawn(take)).collect();
+        let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+        // A panic of a thread is one of this function.
+        joined
+            .flat_map(|made| made.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    made.sort_by_key(|(i, _)| *i);
+    made.into_iter().map(|(_, made)| made).collect()
+}
+
+/// One after the other: browsers compile beside the page by themselves.
+#[cfg(target_arch = "wasm32")]
+pub fn side_by_side<T, U>(items: &[T], make: impl Fn(&T) -> U) -> Vec<U> {
+    items.iter().map(make).collect()
 }

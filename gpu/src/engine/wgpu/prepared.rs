@@ -119,6 +119,7 @@ impl Prepared {
         };
         let all: Vec<&Dispatch> = gated.iter().map(|gated| &gated.dispatch).chain(&plan.dispatches).collect();
         let (params, offsets) = params_buffer(device, queue, &all);
+        pipelines.make(all.iter().copied())?;
         let buffer_of = |memory: Memory| match (memory, &gated) {
             (Memory::Temp(PLANNED), Some(gated)) => Some(&gated.planned),
             (Memory::Temp(GRIDS), Some(gated)) => Some(&gated.grids),

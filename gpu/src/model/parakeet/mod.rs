@@ -6,6 +6,7 @@ pub mod config;
 pub mod decoder;
 pub mod encoder;
 pub mod load;
+pub mod published;
 pub mod runner;
 
 use self::config::Config;

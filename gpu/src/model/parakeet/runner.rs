@@ -218,7 +218,7 @@ impl Runner {
 
     /// Queues `n` steps; those after the last frame do nothing.
     pub fn steps<E: Engine>(&self, engine: &mut E, n: usize) -> Result<()> {
-        (0..n).try_for_each(|_| engine.play(self.step))
+        engine.play_times(self.step, n as u32)
     }
 
     /// The ring after all that is queued; see [`steps_in`].

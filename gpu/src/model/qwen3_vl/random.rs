@@ -58,21 +58,32 @@ impl RandomWeights {
     /// Errors: those of [`Config::from_json`].
     pub fn new(name: impl Into<String>, config_json: &str, quant: Quant, seed: u64) -> Result<Self> {
         let config = Config::from_json(config_json)?;
+        Ok(Self::of_tensors(name, config_json, &tensors(&config), quant, seed))
+    }
+
+    /// Weights of these names and extents.
+    pub fn of_tensors(
+        name: impl Into<String>,
+        config_json: &str,
+        tensors: &[(String, Vec<usize>)],
+        quant: Quant,
+        seed: u64,
+    ) -> Self {
         let mut file = File::default();
-        for (name, extents) in tensors(&config) {
-            file.tensor(&name, &extents, quant);
+        for (name, extents) in tensors {
+            file.tensor(name, extents, quant);
         }
         let mut blocks = BTreeMap::new();
         for (i, &(_, kind)) in file.ends.iter().enumerate() {
             blocks.entry(kind).or_insert_with(|| block(kind, seed.wrapping_add(i as u64)));
         }
-        Ok(Self {
+        Self {
             name: name.into(),
             config_json: config_json.to_owned(),
             header: file.header(),
             ends: file.ends,
             blocks,
-        })
+        }
     }
 
     fn size(&self) -> u64 {
@@ -148,7 +159,7 @@ impl File {
         let (n, k) = (extents[0], extents[1..].iter().product::<usize>());
         let is_norm = name.contains("norm");
         if extents.len() < 2 {
-            let kind = match is_norm && name.ends_with("weight") {
+            let kind = match is_norm && (name.ends_with("weight") || name.ends_with("running_var")) {
                 true => Kind::Ones,
                 false => Kind::F32(0.01f32.to_bits()),
             };

@@ -22,6 +22,8 @@ pub const RING_LEN: usize = 256;
 /// Prompt tokens fed at once.
 pub const MAX_CHUNK: usize = 512;
 const MIN_CHUNK: usize = 16;
+/// So few tokens are fed one by one: each costs no more than a step, and the smallest chunk as much as several.
+const MAX_SINGLE: usize = 4;
 /// Grids that stay prepared.
 const MAX_GRIDS: usize = 2;
 
@@ -82,6 +84,9 @@ pub fn buckets(n: usize) -> Vec<(usize, usize)> {
     while left > 0 {
         while bucket > left && bucket > MIN_CHUNK {
             bucket /= 2;
+        }
+        if left <= MAX_SINGLE {
+            bucket = 1;
         }
         let tokens = bucket.min(left);
         cut.push((bucket, tokens));
@@ -277,6 +282,13 @@ impl Runner {
 
     /// Queues a stretch of prompt; the recording that was played is returned for its taps.
     pub fn feed<E: Engine>(&mut self, engine: &mut E, feed: &Feed<'_>) -> Result<PreparedId> {
+        let prepared = self.begin_feed(engine, feed)?;
+        engine.play(prepared)?;
+        Ok(prepared)
+    }
+
+    /// Writes what a stretch of prompt reads. Its slices are to be played before another feed is begun.
+    pub fn begin_feed<E: Engine>(&mut self, engine: &mut E, feed: &Feed<'_>) -> Result<PreparedId> {
         let key = (feed.bucket, !feed.media.is_empty());
         if !self.chunks.contains_key(&key) {
             let mut made = Made::default();
@@ -310,7 +322,6 @@ impl Runner {
             self.place_media(engine, media, feed)?;
         }
         engine.write(self.memory.state, 0, bytemuck::bytes_of(&feed.state))?;
-        engine.play(*prepared)?;
         Ok(*prepared)
     }
 
@@ -465,7 +476,8 @@ mod tests {
                 cut.iter()
                     .all(|&(bucket, tokens)| tokens >= 1 && tokens <= bucket && bucket <= MAX_CHUNK)
             );
-            assert!(cut.iter().map(|(bucket, tokens)| bucket - tokens).sum::<usize>() < MIN_CHUNK);
+            assert!(cut.iter().map(|(bucket, tokens)| bucket - tokens).sum::<usize>() < MIN_CHUNK - MAX_SINGLE);
+            assert!(cut.iter().filter(|(bucket, _)| *bucket == 1).count() <= MAX_SINGLE);
         }
     }
 }

@@ -77,7 +77,7 @@ pub struct MediaIo {
 }
 
 impl Text {
-    /// A chunk of prompt: appends to the cache and leaves the last row in `memory.hidden`.
+    /// A chunk of prompt: appends to the cache and leaves the last row in `memory.hidden`. Long ones are cut into slices.
     /// Taps are `lm.layer0.in` …, `lm.norm.in`; with `all_logits` also `lm.norm.out` and `prefill.logits` of all rows.
     pub fn record_chunk(&self, io: &ChunkIo, memory: &Memory, all_logits: bool) -> Result<Recording> {
         let media = if io.media.is_some() { " with media" } else { "" };
@@ -125,11 +125,15 @@ impl Text {
             .as_ref()
             .map(|media| MediaBuffers::bind(rec, media, n, c.hidden_size));
 
+        let slice_layers = self.layers.len().div_ceil(SLICES).max(1);
         let mut x = embed(rec, &self.embed_tokens, ids); // [T, D]
         if let Some(media) = &media {
             x = overlay(rec, x, media.merged, media.mask)?;
         }
         for (i, (layer, &(k_cache, v_cache))) in self.layers.iter().zip(&memory.layers).enumerate() {
+            if n >= MIN_CUT && i > 0 && i % slice_layers == 0 {
+                rec.cut();
+            }
             rec.tap(format!("lm.layer{i}.in"), x);
             let shape = [memory.n_blocks, memory.block, kv_heads, head];
             let cache = KvLayer {
@@ -188,6 +192,10 @@ impl Text {
         Ok(())
     }
 }
+
+/// Slices of a chunk, and tokens of the shortest chunk that is cut: an answer is cancelled between slices.
+const SLICES: usize = 4;
+const MIN_CUT: usize = 64;
 
 const STATE_WORDS: usize = size_of::<crate::engine::State>() / 4;
 const SAMPLING_WORDS: usize = size_of::<crate::sampler::SamplingWords>() / 4;

@@ -100,8 +100,6 @@ struct Tuning {
     lanes: u32,
     /// Lanes that share a row; a power of two.
     row: u32,
-    /// Lanes of a tile of `matmul` over outputs and over rows.
-    tile: (u32, u32),
     /// Lanes that share a head when decoding.
     decode: u32,
     /// Lanes that walk the vocabulary.
@@ -115,7 +113,6 @@ impl Tuning {
             Self {
                 lanes: 64,
                 row: 8,
-                tile: (8, 8),
                 decode: 32,
                 sample: 256,
             }
@@ -123,7 +120,6 @@ impl Tuning {
             Self {
                 lanes: 256,
                 row: 128,
-                tile: (16, 16),
                 decode: 128,
                 sample: match adapter.max_invocations >= 1024 && adapter.workgroup_memory_bytes >= 32 << 10 {
                     true => 1024,

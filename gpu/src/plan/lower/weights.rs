@@ -4,7 +4,7 @@ use super::Lowering;
 use crate::error::{Error, Result};
 use crate::kernel::embed::Embed;
 use crate::kernel::linear::{Linear, WeightRows};
-use crate::kernel::matmul::Matmul;
+use crate::kernel::matmul::{self, Matmul};
 use crate::kernel::matmul_coop::{MatmulCoop, Tile};
 use crate::kernel::matmul_direct::MatmulDirect;
 use crate::kernel::matvec::{MAX_T, Matvec};
@@ -19,6 +19,11 @@ use crate::weights::{Format, Weight, WeightPart, k_padded};
 
 /// Workgroups that a big adapter runs at once.
 const MANY_TILES: usize = 96;
+
+/// Whether there are so many tiles of this side.
+fn enough(t: usize, n_rows: usize, side: usize) -> bool {
+    t.div_ceil(side) * n_rows.div_ceil(side) >= MANY_TILES
+}
 
 impl Lowering<'_> {
     /// Rows of a weight's part, as kernels read them.
@@ -109,8 +114,8 @@ impl Lowering<'_> {
                 let workgroup = self.tuning.row;
                 self.push(MatmulDirect { linear, workgroup })?;
             } else {
-                let (tx, ty) = self.tuning.tile;
-                self.push(Matmul { linear, tx, ty })?;
+                let wide = enough(t, part.n_rows, matmul::side(true) as usize);
+                self.push(Matmul { linear, wide })?;
             }
         }
         Ok(())
@@ -151,9 +156,7 @@ impl Lowering<'_> {
 
     /// The tile that keeps the adapter busy: the wide one if it fits and there are enough of it.
     fn tile(&self, t: usize, n_rows: usize) -> Tile {
-        let side = Tile::Wide.side() as usize;
-        let enough = t.div_ceil(side) * n_rows.div_ceil(side) >= MANY_TILES;
-        match enough && Tile::Wide.shared_bytes() <= self.tile_memory {
+        match enough(t, n_rows, Tile::Wide.side() as usize) && Tile::Wide.shared_bytes() <= self.tile_memory {
             true => Tile::Wide,
             false => Tile::Small,
         }

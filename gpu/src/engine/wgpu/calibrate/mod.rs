@@ -6,8 +6,9 @@ use std::time::Duration;
 use pipeline::time::Clock;
 
 use super::WgpuEngine;
-use crate::engine::Engine;
+use crate::engine::{Adapter, Engine};
 use crate::error::Result;
+use crate::kernel::cost::Unit;
 use crate::kernel::preamble::{Compiler, Need, preamble};
 
 /// What was measured; 0 where the adapter has no such unit.
@@ -71,6 +72,16 @@ struct Probe {
     pipeline: ::wgpu::ComputePipeline,
 }
 
+/// All of them; rates with the operations of a workgroup.
+struct Probes {
+    rates: Vec<(Unit, Probe, u64)>,
+    read: Probe,
+    nothing: Probe,
+}
+
+/// Rounds of the loops that compute.
+const TURNS: u64 = 64;
+
 /// A launch: pipeline, bind group, workgroups.
 type Launch<'a> = (&'a Probe, &'a ::wgpu::BindGroup, u32);
 
@@ -81,27 +92,25 @@ impl WgpuEngine {
     pub async fn calibrate(&mut self) -> Result<Measured> {
         let adapter = self.adapter.clone();
         let y = self.storage("calibrate", 4096)?;
-        self.queue.write_buffer(&y, 0, bytemuck::cast_slice(&[0.75f32; 4]));
-        let mut measured = Measured {
-            f32_ops: self
-                .rate(include_str!("rate_f32.wgsl"), &[], &y, 64 * 8 * 4 * 2 * 256)
-                .await?,
-            int8_ops: self.rate(include_str!("rate_int8.wgsl"), &[], &y, 64 * 8 * 8 * 256).await?,
-            ..Measured::default()
-        };
-        if adapter.has(Need::F16) {
-            measured.f16_ops = self
-                .rate(include_str!("rate_f16.wgsl"), &[Need::F16], &y, 64 * 8 * 4 * 2 * 256)
-                .await?;
+        let mut words = [0.75f32; 16];
+        words[12] = f32::from_bits(TURNS as u32);
+        self.queue.write_buffer(&y, 0, bytemuck::cast_slice(&words));
+        let started = Clock::new();
+        let began = started.now();
+        let probes = self.probes(&adapter);
+        tracing::debug!(took = ?started.now().since(began), "probes compiled");
+        let mut measured = Measured::default();
+        for (what, probe, operations) in &probes.rates {
+            let rate = self.rate(probe, &y, *operations).await?;
+            match what {
+                Unit::F32 => measured.f32_ops = rate,
+                Unit::F16 => measured.f16_ops = rate,
+                Unit::Int8 => measured.int8_ops = rate,
+                Unit::Matrix => measured.matrix_ops = rate,
+            }
         }
-        let needs = [Need::F16, Need::Subgroups, Need::Coop];
-        let has_matrices = adapter.coop_f16_side() == Some(16) && adapter.subgroups == Some((32, 32));
-        if has_matrices && needs.iter().all(|&need| adapter.has(need)) {
-            let operations = 128 * 4 * 8 * 2 * 16 * 16 * 16;
-            measured.matrix_ops = self.rate(include_str!("rate_matrix.wgsl"), &needs, &y, operations).await?;
-        }
-        measured.reads = self.reads(&y).await?;
-        (measured.dependent_launch, measured.independent_launch) = self.launches(&y).await?;
+        measured.reads = self.reads(&probes.read, &y).await?;
+        (measured.dependent_launch, measured.independent_launch) = self.launches(&probes.nothing, &y).await?;
         measured.round_trip = self.round_trip(&y).await?;
         measured.upload = self.upload().await?;
         self.faults.check("calibrate", "", 0)?;
@@ -109,14 +118,13 @@ impl WgpuEngine {
     }
 
     /// Operations a second of a shader that does so many a workgroup.
-    async fn rate(&mut self, source: &str, needs: &[Need], y: &::wgpu::Buffer, operations: u64) -> Result<f64> {
-        let probe = self.probe(source, needs);
-        let group = self.bind(&probe, &[y]);
+    async fn rate(&mut self, probe: &Probe, y: &::wgpu::Buffer, operations: u64) -> Result<f64> {
+        let group = self.bind(probe, &[y]);
         let mut groups = 64;
         let clock = Clock::new();
         let started = clock.now();
         loop {
-            let took = self.time(&[(&probe, &group, groups)]).await?;
+            let took = self.time(&[(probe, &group, groups)]).await?;
             let is_long = took >= LONG_ENOUGH || groups >= MOST_GROUPS;
             if !is_long {
                 groups *= 2;
@@ -124,11 +132,11 @@ impl WgpuEngine {
                 break;
             }
         }
-        let best = self.best(&[(&probe, &group, groups)]).await?;
+        let best = self.best(&[(probe, &group, groups)]).await?;
         Ok(operations as f64 * f64::from(groups) / best.as_secs_f64())
     }
 
-    async fn reads(&mut self, y: &::wgpu::Buffer) -> Result<Vec<(u64, f64)>> {
+    async fn reads(&mut self, probe: &Probe, y: &::wgpu::Buffer) -> Result<Vec<(u64, f64)>> {
         let largest = match self.adapter.software {
             true => LARGEST_READ_IN_SOFTWARE,
             false => LARGEST_READ,
@@ -136,21 +144,20 @@ impl WgpuEngine {
         let limit = self.adapter.max_binding_bytes.min(self.adapter.max_buffer_bytes);
         let largest = largest.min((limit + 1).next_power_of_two() / 2);
         let x = self.storage("calibrate", largest)?;
-        let probe = self.probe(include_str!("read.wgsl"), &[]);
         let bytes_a_turn = 4 * 16 * 256 * u64::from(READERS);
         let mut found = Vec::new();
         // Memory that was never touched may not be there yet.
         let words = [(largest / 16 - 1) as u32, (largest / bytes_a_turn).max(1) as u32, 0, 0];
-        let group = self.bind(&probe, &[&self.uniform(&words), &x, y]);
-        self.time(&[(&probe, &group, READERS)]).await?;
+        let group = self.bind(probe, &[&self.uniform(&words), &x, y]);
+        self.time(&[(probe, &group, READERS)]).await?;
         let mut size = SMALLEST_READ.min(largest);
         while size <= largest {
             let mut turns = (size / bytes_a_turn).max(1) as u32;
             let (best, turns) = loop {
                 let words = [(size / 16 - 1) as u32, turns, 0, 0];
                 let params = self.uniform(&words);
-                let group = self.bind(&probe, &[&params, &x, y]);
-                let launch = [(&probe, &group, READERS)];
+                let group = self.bind(probe, &[&params, &x, y]);
+                let launch = [(probe, &group, READERS)];
                 let took = self.time(&launch).await?;
                 if took >= LONG_ENOUGH || turns >= 1 << 14 {
                     break (self.best(&launch).await?, turns);
@@ -164,15 +171,14 @@ impl WgpuEngine {
     }
 
     /// What a launch costs that waits for the one before it, and one that does not.
-    async fn launches(&mut self, y: &::wgpu::Buffer) -> Result<(Duration, Duration)> {
-        let probe = self.probe(include_str!("nothing.wgsl"), &[]);
-        let one = self.bind(&probe, &[y]);
-        let dependent = vec![(&probe, &one, 1); LAUNCHES];
+    async fn launches(&mut self, probe: &Probe, y: &::wgpu::Buffer) -> Result<(Duration, Duration)> {
+        let one = self.bind(probe, &[y]);
+        let dependent = vec![(probe, &one, 1); LAUNCHES];
         let buffers = (0..LAUNCHES)
             .map(|_| self.storage("calibrate", 256))
             .collect::<Result<Vec<_>>>()?;
-        let groups: Vec<_> = buffers.iter().map(|buffer| self.bind(&probe, &[buffer])).collect();
-        let independent: Vec<Launch<'_>> = groups.iter().map(|group| (&probe, group, 1)).collect();
+        let groups: Vec<_> = buffers.iter().map(|buffer| self.bind(probe, &[buffer])).collect();
+        let independent: Vec<Launch<'_>> = groups.iter().map(|group| (probe, group, 1)).collect();
         let n = LAUNCHES as u32;
         Ok((self.best(&dependent).await? / n, self.best(&independent).await? / n))
     }
@@ -281,6 +287,37 @@ impl WgpuEngine {
         buffer
     }
 
+    /// Compiled side by side where there are threads.
+    fn probes(&self, adapter: &Adapter) -> Probes {
+        let multiply = TURNS * 16 * 4 * 2 * 256;
+        let mut rates = vec![
+            (Unit::F32, rate_of("f32"), vec![], multiply),
+            (
+                Unit::Int8,
+                include_str!("rate_int8.wgsl").to_owned(),
+                vec![],
+                TURNS * 8 * 8 * 256,
+            ),
+        ];
+        if adapter.has(Need::F16) {
+            rates.push((Unit::F16, rate_of("f16"), vec![Need::F16], multiply));
+        }
+        let needs = vec![Need::F16, Need::Subgroups, Need::Coop];
+        let has_matrices = adapter.coop_f16_side() == Some(16) && adapter.subgroups == Some((32, 32));
+        if has_matrices && needs.iter().all(|&need| adapter.has(need)) {
+            let operations = TURNS * 8 * 8 * 2 * 16 * 16 * 16;
+            rates.push((Unit::Matrix, include_str!("rate_matrix.wgsl").to_owned(), needs, operations));
+        }
+        let made = super::pipelines::side_by_side(&rates, |(unit, source, needs, operations)| {
+            (*unit, self.probe(source, needs), *operations)
+        });
+        Probes {
+            rates: made,
+            read: self.probe(include_str!("read.wgsl"), &[]),
+            nothing: self.probe(include_str!("nothing.wgsl"), &[]),
+        }
+    }
+
     fn probe(&self, source: &str, needs: &[Need]) -> Probe {
         let compiler = match cfg!(target_arch = "wasm32") {
             true => Compiler::Browser,
@@ -325,6 +362,12 @@ impl WgpuEngine {
             entries: &entries,
         })
     }
+}
+
+/// `rate.wgsl` for a type.
+fn rate_of(real: &str) -> String {
+    let source = include_str!("rate.wgsl");
+    format!("alias Real = {real};\nalias Four = vec4<{real}>;\n{source}")
 }
 
 #[cfg(test)]

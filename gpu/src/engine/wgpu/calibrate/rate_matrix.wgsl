@@ -1,4 +1,5 @@
-// Products of matrices of 16 × 16 in f16, summed in f32: 64 × 8 of them a subgroup of 32 lanes, from registers.
+// Products of matrices of 16 × 16 in f16, summed in f32: turns × 8 of them a subgroup of 32 lanes, from
+// registers; the turns as in `rate.wgsl`.
 const ROW: u32 = 18u;
 const SIDE: u32 = 20u;
 @group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
@@ -20,7 +21,12 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     var s1 = coop_mat16x16<f32, C>();
     var s2 = coop_mat16x16<f32, C>();
     var s3 = coop_mat16x16<f32, C>();
-    for (var i = 0u; i < 128u; i++) {
+    let turns = bitcast<u32>(y[3].x);
+    for (var i = 0u; i < turns; i++) {
+        s0 = coopMultiplyAdd(a0, b0, s0);
+        s1 = coopMultiplyAdd(a0, b1, s1);
+        s2 = coopMultiplyAdd(a1, b0, s2);
+        s3 = coopMultiplyAdd(a1, b1, s3);
         s0 = coopMultiplyAdd(a0, b0, s0);
         s1 = coopMultiplyAdd(a0, b1, s1);
         s2 = coopMultiplyAdd(a1, b0, s2);
