@@ -41,7 +41,8 @@ pub fn wgpu_engine_decoding_as_gpu() -> Result<Option<WgpuEngine>> {
     Ok(engine.adapter().software.then(|| decoding_as_gpu(engine)))
 }
 
-fn decoding_as_gpu(mut engine: WgpuEngine) -> WgpuEngine {
+/// An engine with the kernels and plans by which a GPU decodes.
+pub fn decoding_as_gpu(mut engine: WgpuEngine) -> WgpuEngine {
     engine.set_variants(Variants {
         vector: Vector::Dot,
         single: Single::Split,
