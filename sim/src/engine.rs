@@ -104,6 +104,29 @@ impl SimEngine {
         }
     }
 
+    /// A tensor that another engine has too, under its id there; zeros, unless it is there already.
+    pub(crate) fn adopt(&mut self, id: TensorId, size_bytes: u64) -> Result<()> {
+        self.tensors.adopt(id, "a tensor of both sides", size_bytes)
+    }
+
+    pub(crate) fn has(&self, tensor: TensorId) -> bool {
+        self.tensors.has(tensor)
+    }
+
+    /// What a tensor holds.
+    pub(crate) fn words(&self, tensor: TensorId, offset: u64, size_bytes: u64) -> Result<&[u32]> {
+        self.tensors.range(tensor, offset, size_bytes)
+    }
+
+    /// As [`Engine::prepare`], for a part of a recording: nothing is looked at but what its operations read.
+    pub(crate) fn prepare_part(&mut self, recording: Recording) -> Result<PreparedId> {
+        let id = self.prepare(recording)?;
+        if let Some(prepared) = self.prepared.get_mut(&id) {
+            (prepared.idle, prepared.state) = (None, None);
+        }
+        Ok(id)
+    }
+
     fn prepared(&self, id: PreparedId) -> Result<&Prepared> {
         self.prepared.get(&id).ok_or_else(|| unknown(id))
     }

@@ -46,6 +46,19 @@ impl Tensors {
         Ok(id)
     }
 
+    /// A tensor under an id that somebody else gave; one that is there stays as it is. Not to be mixed with [`Tensors::create`].
+    pub fn adopt(&mut self, id: TensorId, name: &str, size_bytes: u64) -> Result<()> {
+        if !self.has(id) {
+            let words = zeroed(name, size_bytes)?;
+            self.tensors.insert(id, Tensor { words, version: 0 });
+        }
+        Ok(())
+    }
+
+    pub fn has(&self, id: TensorId) -> bool {
+        self.tensors.contains_key(&id)
+    }
+
     pub fn release(&mut self, id: TensorId) {
         self.tensors.remove(&id);
     }

@@ -18,6 +18,8 @@ use gpu::protocol::GpuHandle;
 use pipeline::time::Clock;
 use pipeline::trace::TraceHandle;
 pub use sim::Kernels;
+use sim::hybrid::{Beside, Mixed, Shadow, ShadowHandle, TrafficHandle};
+use sim::timing::impossible::Switches;
 
 /// The simulator with its plain twins or its fast paths.
 pub fn sim_engine(kernels: Kernels) -> sim::SimEngine {
@@ -39,7 +41,8 @@ pub fn wgpu_engine_decoding_as_gpu() -> Result<Option<WgpuEngine>> {
     Ok(engine.adapter().software.then(|| decoding_as_gpu(engine)))
 }
 
-fn decoding_as_gpu(mut engine: WgpuEngine) -> WgpuEngine {
+/// An engine with the kernels and plans by which a GPU decodes.
+pub fn decoding_as_gpu(mut engine: WgpuEngine) -> WgpuEngine {
     engine.set_variants(Variants {
         vector: Vector::Dot,
         single: Single::Split,
@@ -47,6 +50,30 @@ fn decoding_as_gpu(mut engine: WgpuEngine) -> WgpuEngine {
         ..Variants::of(engine.adapter())
     });
     engine
+}
+
+/// Operations of fewer bytes are simulated in tests of the hybrid engine: of the tiny models' about half.
+pub const SIMULATE_BELOW: u64 = 16 << 10;
+
+/// An engine that plays the operations below [`SIMULATE_BELOW`] on CPU twins and the others on `real`, and what it does.
+pub fn mixed<R: Engine>(real: R) -> (Mixed<R>, TrafficHandle) {
+    let traffic = TrafficHandle::default();
+    (Mixed::new(real, Kernels::Fast, SIMULATE_BELOW, traffic.clone()), traffic)
+}
+
+/// An engine that plays all on `real` and keeps what it takes beside what the adapter's profile says; and the account.
+pub fn shadow<R: Engine>(real: R) -> (Shadow<R>, ShadowHandle) {
+    let handle = ShadowHandle::default();
+    (shadow_with(real, handle.clone()), handle)
+}
+
+/// The same with an account that is there.
+pub fn shadow_with<R: Engine>(real: R, handle: ShadowHandle) -> Shadow<R> {
+    let beside = Beside {
+        profile: None,
+        switches: Switches::ON,
+    };
+    Shadow::new(real, &beside, handle)
 }
 
 /// The actor of the engines that `make` gives, on a thread of its own.

@@ -7,6 +7,7 @@ mod faults;
 mod generation;
 mod goldens;
 mod goldens_parakeet;
+mod hybrid;
 mod kernels;
 mod lost_in_narration;
 mod recording;

@@ -150,6 +150,8 @@ pub enum EngineArg {
     Wgpu,
     /// The CPU
     Sim,
+    /// The GPU, and each of its kernels beside what it could take: `docs/impossible-gpu.md`
+    Hybrid,
 }
 
 /// The engine types that a configuration may name.
@@ -157,6 +159,7 @@ pub enum EngineArg {
 pub enum EngineType {
     Wgpu,
     Sim,
+    Hybrid,
 }
 
 impl EngineType {
@@ -164,6 +167,7 @@ impl EngineType {
         match self {
             Self::Wgpu => "wgpu",
             Self::Sim => "sim",
+            Self::Hybrid => "hybrid",
         }
     }
 }

@@ -88,6 +88,7 @@ pub async fn answer(ready: Ready, n: usize) -> Result<()> {
         mut channels,
         recorder,
         script,
+        watched,
         ..
     } = ready;
     let answers: Vec<_> = (0..n).filter_map(|index| channels.remove(&answer_name(index))).collect();
@@ -112,6 +113,9 @@ pub async fn answer(ready: Ready, n: usize) -> Result<()> {
     };
     let (ended, printed) = futures::join!(run.join(), print_all);
     ended?;
+    for (name, told) in &watched {
+        eprintln!("engine {name}: {}", told.text().trim_end());
+    }
     if printed? {
         Ok(())
     } else {

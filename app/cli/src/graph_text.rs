@@ -169,6 +169,7 @@ impl GraphText {
         let kind = match args.engine {
             EngineArg::Wgpu => EngineType::Wgpu,
             EngineArg::Sim => EngineType::Sim,
+            EngineArg::Hybrid => EngineType::Hybrid,
             EngineArg::Auto => crate::setup::best_engine().await,
         };
         self.set_engine_type(kind);

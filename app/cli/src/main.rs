@@ -9,6 +9,7 @@ mod embedded;
 mod failure;
 mod graph;
 mod graph_text;
+mod hybrid;
 mod models;
 mod narrate;
 mod plan;

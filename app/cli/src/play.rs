@@ -1,5 +1,6 @@
 //! Plays what `setup.rs` made ready: Ctrl-C, warnings, words and counters while it runs, the trace and a summary after it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -15,6 +16,7 @@ use pipeline::time::Timestamp;
 
 use crate::failure::Interrupted;
 use crate::graph_text::GraphText;
+use crate::hybrid::Watched;
 use crate::setup::{self, Ready};
 use crate::tape::With;
 use crate::view::{self, View, held};
@@ -39,6 +41,8 @@ pub struct Summary {
     pub elapsed: Duration,
     pub loaded_in: Duration,
     pub adapters: String,
+    /// What hybrid engines tell, by name.
+    pub watched: BTreeMap<String, Watched>,
     /// The mean of the answers, if the run was traced.
     pub waterfall: Option<Waterfall>,
 }
@@ -137,6 +141,7 @@ async fn play_ready(
         trace,
         channels,
         adapters,
+        watched,
         recorder,
         script,
     } = ready;
@@ -159,7 +164,8 @@ async fn play_ready(
     drop(registry);
     let started = clock.now();
     let (events, handle) = (run.events(), run.handle().clone());
-    let view = has_view.then(|| View::open(&graph, handle.clone())).transpose()?;
+    let open = || View::open(&graph, handle.clone(), watched.values().cloned().collect());
+    let view = has_view.then(open).transpose()?;
     let view = view.as_ref();
     let numbers = hear_events(events, view);
     let words = async {
@@ -203,6 +209,7 @@ async fn play_ready(
         first_word,
         new_tokens,
         decode_s,
+        watched,
         ..summary
     })
 }
@@ -332,6 +339,9 @@ impl Summary {
         if let Some(waterfall) = &self.waterfall {
             line.push_str(&format!("\nan answer: {}", waterfall.line()));
         }
+        for (name, watched) in &self.watched {
+            line.push_str(&format!("\n\nengine {name}: {}", watched.text().trim_end()));
+        }
         line
     }
 
@@ -347,6 +357,7 @@ impl Summary {
             "restarts": self.restarts.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "load_s": self.loaded_in.as_secs_f64(),
             "engine": self.adapters,
+            "hybrid": self.watched.iter().map(|(name, watched)| (name, watched.json())).collect::<BTreeMap<_, _>>(),
             "waterfall_ms": self.waterfall.as_ref().map(Waterfall::json),
         })
     }

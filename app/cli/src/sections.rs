@@ -3,6 +3,7 @@
 
 use gpu::protocol::{LoadOptions, Quant};
 use pipeline::error::Fault;
+use sim::hybrid::Beside;
 use sim::timing::impossible::Switches;
 use sim::timing::{Device, Profile, bundled};
 use toml::{Table, Value};
@@ -44,12 +45,24 @@ pub struct EngineSection {
     /// The GPU whose time the simulator charges to the run's clock, which is virtual then. None: it takes its own time.
     /// Nothing to a real GPU.
     pub stands_for: Option<Device>,
+    /// Of the hybrid engine alone.
+    pub hybrid: Hybrid,
+}
+
+/// What a hybrid engine does with its two sides.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Hybrid {
+    /// All is played on the real one, and each dispatch put beside these.
+    Shadow(Box<Beside>),
+    /// Operations with operands of fewer bytes are simulated.
+    Mixed { simulate_below: u64 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineKind {
     Wgpu,
     Sim,
+    Hybrid,
 }
 
 const SOURCES: &str = "\"pocket-vl\", a folder, or a Hugging Face id (\"OWNER/NAME\")";
@@ -112,15 +125,23 @@ impl ModelSection {
 impl EngineSection {
     /// Reads a section; faults are relative to it.
     pub fn read(table: &Table) -> Result<Self, Vec<Fault>> {
-        const TYPES: &str = "\"wgpu\" or \"sim\"";
-        let mut keys = Keys::new(
-            table,
-            &["type", "adapter", "profile", "base", "perfect_cache", "latency_ns", "speedup"],
-        );
+        const TYPES: &str = "\"wgpu\", \"sim\" or \"hybrid\"";
+        const KEYS: [&str; 9] = [
+            "type",
+            "adapter",
+            "profile",
+            "base",
+            "perfect_cache",
+            "latency_ns",
+            "speedup",
+            "mode",
+            "simulate_below",
+        ];
+        let mut keys = Keys::new(table, &KEYS);
         let kind = match table.get("type").map(|value| (value, value.as_str())) {
             Some((_, Some("wgpu"))) => EngineKind::Wgpu,
             Some((_, Some("sim"))) => EngineKind::Sim,
-            Some((_, Some("hybrid"))) => keys.fault_with("type", "\"hybrid\" is not there yet", TYPES, EngineKind::Sim),
+            Some((_, Some("hybrid"))) => EngineKind::Hybrid,
             Some((other, _)) => keys.fault_with("type", format!("is {other}"), TYPES, EngineKind::Sim),
             None => keys.fault_with("type", "is missing", TYPES, EngineKind::Sim),
         };
@@ -133,11 +154,14 @@ impl EngineSection {
                 "part of an adapter's name, as `qwglm doctor` lists them",
             ),
         };
-        let stands_for = keys.device(table);
+        let modelled = keys.modelled(table, kind == EngineKind::Hybrid);
+        let hybrid = keys.hybrid(table, &modelled);
+        let stands_for = modelled.profile.map(|profile| modelled.switches.over(&profile));
         keys.give(Self {
             kind,
             adapter,
             stands_for,
+            hybrid,
         })
     }
 }
@@ -145,32 +169,65 @@ impl EngineSection {
 /// The profile that is a real one with switches, and the one that it is of unless `base` names another.
 const IMPOSSIBLE: &str = "impossible";
 const BASE: &str = "rtx-4090";
+/// Of a mixed engine unless it says otherwise: activations of one token stay below it, weights do not.
+const SIMULATE_BELOW: u64 = 64 << 10;
+
+/// A profile that was named, and switches over it.
+struct Modelled {
+    profile: Option<Profile>,
+    switches: Switches,
+}
 
 impl Keys {
-    /// `profile`, and what `profile = "impossible"` has besides: `base`, and its switches, which are all on.
-    fn device(&mut self, table: &Table) -> Option<Device> {
+    /// `profile`, and what the impossible GPU has besides: `base`, and its switches, which are all on. A hybrid engine has that
+    /// one beside it whatever the profile is.
+    fn modelled(&mut self, table: &Table, is_hybrid: bool) -> Modelled {
         let name = match table.get("profile") {
             None => None,
             Some(Value::String(name)) => Some(name.as_str()),
             Some(other) => self.fault("profile", format!("is {other}"), profile_names("")),
         };
         if name == Some(IMPOSSIBLE) {
-            return self.impossible(table);
+            let profile = match table.get("base") {
+                None => self.profile("base", BASE),
+                Some(Value::String(name)) => self.profile("base", name),
+                Some(other) => self.fault("base", format!("is {other}"), profile_names("")),
+            };
+            let switches = self.switches(table);
+            return Modelled { profile, switches };
         }
-        for key in ["base", "perfect_cache", "latency_ns", "speedup"] {
-            if table.contains_key(key) {
+        let of_impossible = ["base", "perfect_cache", "latency_ns", "speedup"];
+        let foreign = if is_hybrid { &of_impossible[..1] } else { &of_impossible[..] };
+        for key in foreign {
+            if table.contains_key(*key) {
                 self.fault::<()>(key, "is a key of the impossible GPU alone", "profile = \"impossible\"");
             }
         }
-        self.profile("profile", name?).map(Device::new)
+        Modelled {
+            profile: name.and_then(|name| self.profile("profile", name)),
+            switches: if is_hybrid { self.switches(table) } else { Switches::OFF },
+        }
     }
 
-    fn impossible(&mut self, table: &Table) -> Option<Device> {
-        let base = match table.get("base") {
-            None => self.profile("base", BASE),
-            Some(Value::String(name)) => self.profile("base", name),
-            Some(other) => self.fault("base", format!("is {other}"), profile_names("")),
+    /// `mode` and `simulate_below`; their defaults where the engine is no hybrid.
+    fn hybrid(&mut self, table: &Table, modelled: &Modelled) -> Hybrid {
+        let simulate_below = match table.get("simulate_below") {
+            None => SIMULATE_BELOW,
+            Some(Value::Integer(n)) if *n >= 0 => n.unsigned_abs(),
+            Some(other) => self.fault("simulate_below", format!("is {other}"), "bytes, from 0"),
         };
+        let shadow = Hybrid::Shadow(Box::new(Beside {
+            profile: modelled.profile.clone(),
+            switches: modelled.switches,
+        }));
+        match table.get("mode").map(|value| (value, value.as_str())) {
+            None | Some((_, Some("shadow"))) => shadow,
+            Some((_, Some("mixed"))) => Hybrid::Mixed { simulate_below },
+            Some((other, _)) => self.fault_with("mode", format!("is {other}"), "\"shadow\" or \"mixed\"", shadow),
+        }
+    }
+
+    fn switches(&mut self, table: &Table) -> Switches {
         let perfect_cache = match table.get("perfect_cache") {
             None => Switches::ON.perfect_cache,
             Some(Value::Boolean(on)) => *on,
@@ -191,12 +248,11 @@ impl Keys {
         };
         let latency_ns = number(self, "latency_ns", Switches::ON.latency_ns.unwrap_or(0.1), 0.001..=1e6);
         let speedup = number(self, "speedup", Switches::ON.speedup, 0.001..=1e6);
-        let switches = Switches {
+        Switches {
             perfect_cache,
             latency_ns: Some(latency_ns),
             speedup,
-        };
-        base.map(|base| switches.over(&base))
+        }
     }
 
     fn profile(&mut self, key: &str, name: &str) -> Option<Profile> {
@@ -288,8 +344,52 @@ mod tests {
         );
         let engine = "type = \"cuda\"\nadapter = 1\nlayers = 2";
         assert_eq!(keys(EngineSection::read(&table(engine))), ["layers", "type", "adapter"]);
-        let hybrid = EngineSection::read(&table("type = \"hybrid\"")).unwrap_err();
-        assert!(hybrid[0].message.contains("not there yet"));
+    }
+
+    #[test]
+    fn a_hybrid_engine_is_a_shadow_of_all_or_mixes_by_size() {
+        let read = |text: &str| EngineSection::read(&table(&format!("type = \"hybrid\"\n{text}")));
+        let hybrid = |text: &str| read(text).unwrap().hybrid;
+        let beside = |profile: Option<&str>, switches| {
+            let profile = profile.and_then(bundled::find).cloned();
+            Hybrid::Shadow(Box::new(Beside { profile, switches }))
+        };
+        assert_eq!(hybrid(""), beside(None, Switches::ON));
+        assert_eq!(
+            hybrid("mode = \"shadow\"\nprofile = \"h200\""),
+            beside(Some("h200"), Switches::ON)
+        );
+        let slow = Switches {
+            speedup: 2.0,
+            ..Switches::ON
+        };
+        assert_eq!(hybrid("speedup = 2"), beside(None, slow));
+        assert_eq!(hybrid("profile = \"impossible\"\nspeedup = 2"), beside(Some(BASE), slow));
+        assert_eq!(hybrid("mode = \"mixed\""), Hybrid::Mixed { simulate_below: 65_536 });
+        assert_eq!(
+            hybrid("mode = \"mixed\"\nsimulate_below = 0"),
+            Hybrid::Mixed { simulate_below: 0 }
+        );
+        let cases = [
+            ("mode = \"both\"", "mode"),
+            ("simulate_below = -1", "simulate_below"),
+            ("simulate_below = \"64 KiB\"", "simulate_below"),
+            ("base = \"h100\"", "base"),
+            ("profile = \"rtx-4091\"", "profile"),
+        ];
+        for (text, key) in cases {
+            let faults = read(text).unwrap_err();
+            assert_eq!(faults.len(), 1, "{text}");
+            assert!(faults[0].key == key && !faults[0].accepted.is_empty(), "{text}");
+        }
+        assert!(
+            read("profile = \"rtx-4091\"").unwrap_err()[0]
+                .accepted
+                .contains("\"rtx-4090\"")
+        );
+        // One section serves all types.
+        let both = "type = \"sim\"\nmode = \"mixed\"\nsimulate_below = 1024";
+        assert_eq!(EngineSection::read(&table(both)).unwrap().kind, EngineKind::Sim);
     }
 
     #[test]

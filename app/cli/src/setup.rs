@@ -25,6 +25,7 @@ use stages::{Env, Model, ModelText};
 use crate::args::EngineType;
 use crate::choice::{self, Recall};
 use crate::graph_text::GraphText;
+use crate::hybrid::{self, Watched};
 use crate::models;
 use crate::progress::shown;
 use crate::sections::{EngineKind, EngineSection, ModelSection};
@@ -57,6 +58,8 @@ pub struct Ready {
     pub channels: BTreeMap<String, Receiver<Packet>>,
     /// What the engines are, by name: for the summary.
     pub adapters: BTreeMap<String, String>,
+    /// What its hybrid engines tell, by name.
+    pub watched: BTreeMap<String, Watched>,
     /// What it has to do with a recording.
     pub recorder: Option<Recorder>,
     pub script: Option<Script>,
@@ -130,7 +133,7 @@ pub async fn set_up(text: &GraphText, has_trace: bool, with: &With) -> Result<Re
         now_unix_s: with.unix_s(),
         ..Env::default()
     };
-    let mut adapters = BTreeMap::new();
+    let (mut adapters, mut watched) = (BTreeMap::new(), BTreeMap::new());
     for name in names(&graph, |stage| stage.engine.as_deref()) {
         let timing = Timing {
             clock: clock.clone(),
@@ -138,7 +141,7 @@ pub async fn set_up(text: &GraphText, has_trace: bool, with: &With) -> Result<Re
         };
         let engine = match with.played() {
             Some(tape) => actor::replay(tape, name, &clock).with_context(|| format!("engine {name}"))?,
-            None => start_engine(&graph, name, timing).await?,
+            None => start_engine(&graph, name, timing, &mut watched).await?,
         };
         let engine = match with.recorder() {
             Some(recorder) => actor::record(engine, name, clock.clone(), recorder.clone()),
@@ -172,6 +175,7 @@ pub async fn set_up(text: &GraphText, has_trace: bool, with: &With) -> Result<Re
         trace,
         channels,
         adapters,
+        watched,
         recorder: with.recorder().cloned(),
         script: with.script(),
     })
@@ -199,8 +203,12 @@ fn engine_section(graph: &Graph, name: &str) -> Option<EngineSection> {
     graph.engines().get(name).and_then(|table| EngineSection::read(table).ok())
 }
 
-async fn start_engine(graph: &Graph, name: &str, timing: Timing) -> Result<GpuHandle> {
+async fn start_engine(graph: &Graph, name: &str, timing: Timing, watched: &mut BTreeMap<String, Watched>) -> Result<GpuHandle> {
     let section = engine_section(graph, name).ok_or_else(|| anyhow!("engine {name} has no section"))?;
+    let choice = AdapterChoice {
+        name: section.adapter,
+        ..AdapterChoice::default()
+    };
     let started = match section.kind {
         EngineKind::Sim => {
             let (device, clock) = (section.stands_for, timing.clock.clone());
@@ -210,18 +218,20 @@ async fn start_engine(graph: &Graph, name: &str, timing: Timing) -> Result<GpuHa
                     None => SimEngine::new(Kernels::Fast),
                 }))
             };
-            actor::start(name, timing, make).await
+            actor::start(name, timing, make).await.map_err(anyhow::Error::from)
         }
+        EngineKind::Hybrid => hybrid::start(name, timing, choice, section.hybrid)
+            .await
+            .map(|(engine, told)| {
+                watched.insert(name.to_owned(), told);
+                engine
+            }),
         EngineKind::Wgpu => {
-            let choice = AdapterChoice {
-                name: section.adapter,
-                ..AdapterChoice::default()
-            };
             let make = move || {
                 let choice = choice.clone();
                 async move { Ok(choice::open(choice, Recall::Remembered).await?.0) }
             };
-            actor::start(name, timing, make).await
+            actor::start(name, timing, make).await.map_err(anyhow::Error::from)
         }
     };
     let engine = started.with_context(|| format!("engine {name} cannot start"))?;

@@ -117,6 +117,20 @@ pub type ReadFuture = Pin<Box<dyn Future<Output = Result<Vec<u8>>>>>;
 /// How long each dispatch of a plan took, in the plan's order; `None` where the adapter cannot tell. Arrives later.
 pub type TimesFuture = Pin<Box<dyn Future<Output = Result<Option<Vec<Duration>>>>>>;
 
+/// How long a slice took by the adapter's own clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamps {
+    /// What decides whether the slice runs at all, where a plan has such a dispatch before its first slice.
+    pub gate: Option<Duration>,
+    /// Of each dispatch of the slice.
+    pub dispatches: Vec<Duration>,
+    /// From the beginning of the first to the end of the last, so with what lies between them.
+    pub whole: Duration,
+}
+
+/// Stamps that arrive later; `None` where the adapter cannot tell.
+pub type StampsFuture = Pin<Box<dyn Future<Output = Result<Option<Stamps>>>>>;
+
 /// Plays recordings. Calls are queued in order; nothing waits but the future of [`Engine::read`].
 /// An engine is owned by one actor on one thread.
 pub trait Engine: 'static {
@@ -174,6 +188,12 @@ pub trait Engine: 'static {
     fn play_timed(&mut self, prepared: PreparedId) -> TimesFuture {
         let played = self.play(prepared);
         Box::pin(async move { played.map(|()| None) })
+    }
+
+    /// Queues one slice, as [`Engine::play_slice`], with a time stamp around each dispatch: what it computes is the same.
+    fn play_stamped(&mut self, prepared: PreparedId, slice: usize) -> Result<StampsFuture> {
+        self.play_slice(prepared, slice)?;
+        Ok(Box::pin(std::future::ready(Ok(None))))
     }
 
     /// What a prepared recording was lowered to, if this engine plays plans.

@@ -55,6 +55,15 @@ impl Switches {
         }
     }
 
+    /// Those that are on, as words.
+    pub fn line(self) -> String {
+        let names: Vec<String> = self.alone().into_iter().map(|(name, _)| name).collect();
+        match names.is_empty() {
+            true => "nothing".to_owned(),
+            false => names.join(", "),
+        }
+    }
+
     /// Each switch that is on, alone.
     fn alone(self) -> Vec<(String, Switches)> {
         let off = Switches::OFF;

@@ -20,7 +20,7 @@ fn every_configuration_is_a_graph() {
         assert!(!graph.stages().is_empty());
         names.push(path.file_name().unwrap().to_string_lossy().into_owned());
     }
-    for name in ["narrate.toml", "describe.toml", "simulated.toml"] {
+    for name in ["narrate.toml", "describe.toml", "simulated.toml", "hybrid.toml"] {
         assert!(names.iter().any(|found| found == name), "{name}");
     }
 }

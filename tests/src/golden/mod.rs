@@ -22,6 +22,8 @@ pub use table::{Row, print};
 pub enum Scope {
     /// Both engines, every precision.
     All,
+    /// Engines of a real and a simulated one, every precision.
+    Hybrid,
     /// The simulator in f32: enough to see that a folder is not what the reference wrote.
     SimF32,
 }

@@ -25,7 +25,7 @@ use super::forward::{self, Inputs, Outputs};
 use super::media::{self, Medium};
 use super::stated;
 use super::table::Row;
-use crate::{Kernels, sim_engine, wgpu_engine, wgpu_engine_decoding_as_gpu};
+use crate::{Kernels, mixed, shadow, sim_engine, wgpu_engine, wgpu_engine_decoding_as_gpu};
 
 const CASES: [&str; 5] = ["text", "image", "two_images", "video", "mixed"];
 const CONTEXT_TOKENS: usize = 256;
@@ -98,10 +98,9 @@ struct Case {
 
 /// All rows of a folder.
 pub fn compare(folder: &Path, name: &str, scope: Scope) -> Result<Vec<Row>> {
-    let precisions = if scope == Scope::All {
-        &PRECISIONS[..]
-    } else {
-        &PRECISIONS[..1]
+    let precisions = match scope {
+        Scope::All | Scope::Hybrid => &PRECISIONS[..],
+        Scope::SimF32 => &PRECISIONS[..1],
     };
     let meta = json(&folder.join("meta.json"))?;
     let video = |key: &str| {
@@ -148,6 +147,15 @@ pub fn compare(folder: &Path, name: &str, scope: Scope) -> Result<Vec<Row>> {
         cases: &cases,
         media: &media,
     };
+    if scope == Scope::Hybrid {
+        add("mixed, sim", run(mixed(sim_engine(Kernels::Fast)).0, "mixed, sim", &set));
+        add("mixed", wgpu_engine().and_then(|engine| run(mixed(engine).0, "mixed", &set)));
+        add(
+            "shadow",
+            wgpu_engine().and_then(|engine| run(shadow(engine).0, "shadow", &set)),
+        );
+        return Ok(rows);
+    }
     add("sim", run(sim_engine(Kernels::Fast), "sim", &set));
     if scope == Scope::All {
         add("wgpu", wgpu_engine().and_then(|engine| run(engine, "wgpu", &set)));

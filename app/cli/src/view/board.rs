@@ -90,6 +90,8 @@ pub struct Board {
     pub tokens_per_s: Option<f64>,
     /// The last warning or failure.
     pub note: Option<String>,
+    /// What hybrid engines tell, line by line.
+    pub engines: Vec<String>,
 }
 
 impl Board {
@@ -101,6 +103,7 @@ impl Board {
             answers: VecDeque::new(),
             tokens_per_s: None,
             note: None,
+            engines: Vec::new(),
         }
     }
 

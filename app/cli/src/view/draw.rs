@@ -19,16 +19,29 @@ const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
 /// Draws all of it.
 pub fn draw(frame: &mut Frame<'_>, board: &Board) {
     let rows = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).saturating_add(2);
-    let [head, stages, links, words] = Layout::vertical([
+    let engines = if board.engines.is_empty() {
+        0
+    } else {
+        rows(board.engines.len())
+    };
+    let [head, stages, links, engine, words] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Max(rows(board.now.stages.len())),
         Constraint::Max(rows(board.now.links.len())),
+        Constraint::Max(engines),
         Constraint::Min(MIN_WORDS),
     ])
     .areas(frame.area());
     frame.render_widget(Paragraph::new(head_line(board)), head);
     draw_stages(frame, board, stages);
     draw_links(frame, board, links);
+    if engines > 0 {
+        let lines: Vec<Line<'_>> = board.engines.iter().map(|line| Line::raw(line.as_str())).collect();
+        frame.render_widget(
+            Paragraph::new(lines).block(block(" the engine, furthest from its limit first ")),
+            engine,
+        );
+    }
     draw_words(frame, board, words);
 }
 
@@ -214,6 +227,17 @@ mod tests {
             "6 out  ↻ 2, 1 lost",
             "encode was started again; stage encode failed: disk full",
         ] {
+            assert!(screen.contains(expected), "\"{expected}\" is not in\n{screen}");
+        }
+    }
+
+    #[test]
+    fn what_a_hybrid_engine_tells_is_drawn_between_links_and_words() {
+        let mut board = board();
+        assert!(!drawn(&board, 80, 24).contains("limit"));
+        board.engines = vec!["kernel  count".to_owned(), "matvec     12".to_owned()];
+        let screen = drawn(&board, 80, 24);
+        for expected in ["furthest from its limit first", "matvec     12", "[3.5 s] 007 A window"] {
             assert!(screen.contains(expected), "\"{expected}\" is not in\n{screen}");
         }
     }

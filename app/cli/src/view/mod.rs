@@ -24,6 +24,7 @@ use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 
 use crate::failure::usage;
+use crate::hybrid::Watched;
 use board::Board;
 
 /// How often the screen is drawn.
@@ -55,7 +56,7 @@ impl View {
     /// Takes the terminal over and draws the run until the view is dropped.
     ///
     /// Errors: bad usage without a terminal; a terminal that refuses.
-    pub fn open(graph: &Graph, handle: RunHandle) -> Result<Self> {
+    pub fn open(graph: &Graph, handle: RunHandle, watched: Vec<Watched>) -> Result<Self> {
         require_terminal()?;
         let board = Arc::new(Mutex::new(Board::new(graph.name())));
         let closing = Arc::new(AtomicBool::new(false));
@@ -73,7 +74,7 @@ impl View {
         execute!(stdout(), EnterAlternateScreen).context(failed)?;
         let mut terminal = Terminal::new(CrosstermBackend::new(stdout())).context(failed)?;
         terminal.clear().context(failed)?;
-        let draw = move || draw_until(&closing, &mut terminal, &board, &handle, &sender);
+        let draw = move || draw_until(&closing, &mut terminal, &board, (&handle, &watched), &sender);
         let thread = std::thread::Builder::new().name("view".to_owned()).spawn(draw);
         view.thread = Some(thread.context(failed)?);
         Ok(view)
@@ -125,13 +126,14 @@ fn draw_until(
     closing: &AtomicBool,
     terminal: &mut Terminal<CrosstermBackend<Stdout>>,
     board: &Mutex<Board>,
-    handle: &RunHandle,
+    (handle, watched): (&RunHandle, &[Watched]),
     interrupts: &Sender<()>,
 ) {
     while !closing.load(Ordering::Acquire) {
         {
             let mut board = board.lock().unwrap_or_else(PoisonError::into_inner);
             board.update(handle.report().into());
+            board.engines = watched.iter().flat_map(Watched::lines).collect();
             if terminal.draw(|frame| draw::draw(frame, &board)).is_err() {
                 // A terminal that has gone: the run goes on without it.
                 return;

@@ -4,9 +4,11 @@ mod ask;
 mod bench;
 mod configs;
 mod doctor;
+mod documents;
 mod narrate;
 mod plan;
 mod replay;
+mod sim;
 mod usage;
 mod view;
 

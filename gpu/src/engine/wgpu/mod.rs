@@ -20,7 +20,7 @@ use prepared::{Lender, Prepared};
 use reader::Reader;
 
 use super::choose::Tunable;
-use super::{Adapter, Engine, PreparedId, ReadFuture, TimesFuture};
+use super::{Adapter, Engine, PreparedId, ReadFuture, StampsFuture, TimesFuture};
 use crate::error::{Error, Result};
 use crate::kernel::padded_bytes;
 use crate::plan::{Plan, Variants, lower_with};
@@ -324,6 +324,22 @@ impl Engine for WgpuEngine {
         match alive.and_then(|()| self.prepared("play", prepared)) {
             Err(error) => Box::pin(async { Err(error) }),
             Ok(prepared) => timed::play(&self.device, &self.queue, &self.reader, prepared),
+        }
+    }
+
+    fn play_stamped(&mut self, prepared: PreparedId, slice: usize) -> Result<StampsFuture> {
+        self.alive("play")?;
+        let found = self.prepared("play", prepared)?;
+        match timed::play_slice(&self.device, &self.queue, &self.reader, found, slice)? {
+            Some(stamps) => {
+                self.unsubmitted_bytes = 0;
+                self.faults.check("play", "", 0)?;
+                Ok(stamps)
+            }
+            None => {
+                self.play_slice(prepared, slice)?;
+                Ok(Box::pin(async { Ok(None) }))
+            }
         }
     }
 

@@ -231,7 +231,7 @@ pub fn encode(encoder: &mut ::wgpu::CommandEncoder, gate: Option<&Step>, steps: 
 
 impl Step {
     /// With the gate's grid if there is one.
-    fn encode(&self, pass: &mut ::wgpu::ComputePass<'_>) {
+    pub fn encode(&self, pass: &mut ::wgpu::ComputePass<'_>) {
         self.bind(pass);
         match &self.gated {
             Some((grids, offset)) => pass.dispatch_workgroups_indirect(grids, *offset),

@@ -4,41 +4,103 @@ use std::time::Duration;
 
 use super::prepared::{Prepared, Step};
 use super::reader::Reader;
-use crate::engine::TimesFuture;
+use crate::engine::{Stamps, StampsFuture, TimesFuture};
 use crate::error::Error;
 
 /// Dispatches whose stamps fit one query set, two each.
 const STAMPED: usize = ::wgpu::QUERY_SET_MAX_QUERIES as usize / 2;
 const STAMP_BYTES: u64 = 8;
 
-/// Queues all dispatches of a plan, each in a pass of its own with a stamp before and behind it.
+/// Queues all dispatches of a plan, each in a pass of its own with a stamp before and behind it, whatever its gate says.
 pub fn play(device: &::wgpu::Device, queue: &::wgpu::Queue, reader: &Reader, prepared: &Prepared) -> TimesFuture {
-    if !device.features().contains(::wgpu::Features::TIMESTAMP_QUERY) {
+    if !has_stamps(device) {
         let mut encoder = device.create_command_encoder(&::wgpu::CommandEncoderDescriptor::default());
         super::prepared::encode(&mut encoder, prepared.gate(0), prepared.all_steps());
         queue.submit([encoder.finish()]);
         return Box::pin(async { Ok(None) });
     }
-    let ns_a_tick = f64::from(queue.get_timestamp_period());
-    let reads: Vec<_> = prepared
-        .all_steps()
-        .chunks(STAMPED)
-        .map(|steps| reader.read(&stamped(device, queue, steps), 0, 2 * STAMP_BYTES * steps.len() as u64))
-        .collect();
+    let steps: Vec<&Step> = prepared.all_steps().iter().collect();
+    let spans = stamped(device, queue, reader, &steps, Step::encode_ungated);
     Box::pin(async move {
-        let mut times = Vec::new();
-        for read in reads {
-            let bytes = read.await?;
-            for pair in bytes.as_chunks::<16>().0 {
-                times.push(time_of(pair, ns_a_tick)?);
-            }
-        }
-        Ok(Some(times))
+        Ok(Some(
+            spans
+                .await?
+                .into_iter()
+                .map(|(begin, end)| end.saturating_sub(begin))
+                .collect(),
+        ))
     })
 }
 
-/// Submits the steps and gives the buffer that their stamps go to.
-fn stamped(device: &::wgpu::Device, queue: &::wgpu::Queue, steps: &[Step]) -> ::wgpu::Buffer {
+/// Queues a slice behind its gate, the same way; `None` if the adapter has no stamps: then the slice is not queued.
+///
+/// Errors: `Engine` if there is no such slice.
+pub fn play_slice(
+    device: &::wgpu::Device,
+    queue: &::wgpu::Queue,
+    reader: &Reader,
+    prepared: &Prepared,
+    slice: usize,
+) -> Result<Option<StampsFuture>, Error> {
+    let (gate, steps) = (prepared.gate(slice), prepared.steps(slice)?);
+    if !has_stamps(device) {
+        return Ok(None);
+    }
+    let all: Vec<&Step> = gate.into_iter().chain(steps).collect();
+    let (spans, is_gated) = (stamped(device, queue, reader, &all, Step::encode), gate.is_some());
+    Ok(Some(Box::pin(async move {
+        let spans = spans.await?;
+        let mut times = spans.iter().map(|(begin, end)| end.saturating_sub(*begin));
+        Ok(Some(Stamps {
+            gate: if is_gated { times.next() } else { None },
+            dispatches: times.collect(),
+            whole: match (spans.first(), spans.last()) {
+                (Some((begin, _)), Some((_, end))) => end.saturating_sub(*begin),
+                _ => Duration::ZERO,
+            },
+        }))
+    })))
+}
+
+fn has_stamps(device: &::wgpu::Device) -> bool {
+    device.features().contains(::wgpu::Features::TIMESTAMP_QUERY)
+}
+
+/// When a dispatch began and ended, by the adapter's clock.
+type Span = (Duration, Duration);
+
+/// Submits the steps and gives their spans when they are through.
+fn stamped(
+    device: &::wgpu::Device,
+    queue: &::wgpu::Queue,
+    reader: &Reader,
+    steps: &[&Step],
+    encode: fn(&Step, &mut ::wgpu::ComputePass<'_>),
+) -> impl Future<Output = Result<Vec<Span>, Error>> + use<> {
+    let ns_a_tick = f64::from(queue.get_timestamp_period());
+    let reads: Vec<_> = steps
+        .chunks(STAMPED)
+        .map(|steps| reader.read(&submit(device, queue, steps, encode), 0, 2 * STAMP_BYTES * steps.len() as u64))
+        .collect();
+    async move {
+        let mut spans = Vec::new();
+        for read in reads {
+            let bytes = read.await?;
+            for pair in bytes.as_chunks::<16>().0 {
+                spans.push(span_of(pair, ns_a_tick)?);
+            }
+        }
+        Ok(spans)
+    }
+}
+
+/// Submits steps whose stamps fit one query set, and gives the buffer that these go to.
+fn submit(
+    device: &::wgpu::Device,
+    queue: &::wgpu::Queue,
+    steps: &[&Step],
+    encode: fn(&Step, &mut ::wgpu::ComputePass<'_>),
+) -> ::wgpu::Buffer {
     let count = 2 * steps.len() as u32;
     let stamps = device.create_query_set(&::wgpu::QuerySetDescriptor {
         label: Some("stamps"),
@@ -61,24 +123,41 @@ fn stamped(device: &::wgpu::Device, queue: &::wgpu::Queue, steps: &[Step]) -> ::
                 end_of_pass_write_index: Some(first + 1),
             }),
         });
-        step.encode_ungated(&mut pass);
+        encode(step, &mut pass);
     }
     encoder.resolve_query_set(&stamps, 0..count, &buffer, 0);
     queue.submit([encoder.finish()]);
     buffer
 }
 
+/// What lies between two stamps.
+///
+/// Errors: as [`span_of`].
+pub fn time_of(pair: &[u8; 16], ns_a_tick: f64) -> Result<Duration, Error> {
+    span_of(pair, ns_a_tick).map(|(begin, end)| end.saturating_sub(begin))
+}
+
 /// From the stamps before and behind.
 ///
 /// Errors: `Engine` for a clock that ran backwards, as some drivers' do.
-pub fn time_of(pair: &[u8; 16], ns_a_tick: f64) -> Result<Duration, Error> {
+fn span_of(pair: &[u8; 16], ns_a_tick: f64) -> Result<Span, Error> {
     let (words, _) = pair.as_chunks::<8>();
     let [begin, end] = [words[0], words[1]].map(u64::from_le_bytes);
-    let ticks = end.checked_sub(begin).ok_or_else(|| Error::Engine {
-        what: "play",
-        message: format!("its clock ran from {begin} to {end}"),
-    })?;
-    Ok(Duration::from_nanos((ticks as f64 * ns_a_tick) as u64))
+    if end < begin {
+        return Err(Error::Engine {
+            what: "play",
+            message: format!("its clock ran from {begin} to {end}"),
+        });
+    }
+    // In floating point a clock that has run for days would lose nanoseconds.
+    let at = |ticks: u64| match ns_a_tick {
+        1.0 => Duration::from_nanos(ticks),
+        _ => Duration::from_secs_f64(ticks as f64 * ns_a_tick * 1e-9),
+    };
+    Ok((
+        at(begin),
+        at(begin) + Duration::from_nanos(((end - begin) as f64 * ns_a_tick) as u64),
+    ))
 }
 
 #[cfg(test)]
@@ -89,7 +168,12 @@ mod tests {
     fn stamps_are_ticks_apart() {
         let pair = |begin: u64, end: u64| [begin.to_le_bytes(), end.to_le_bytes()].concat().try_into();
         let pair = |begin, end| pair(begin, end).expect("16 bytes");
-        assert_eq!(time_of(&pair(1000, 3000), 2.5), Ok(Duration::from_micros(5)));
-        assert!(time_of(&pair(3, 2), 1.0).is_err());
+        let span = Ok((Duration::from_nanos(2500), Duration::from_nanos(7500)));
+        assert_eq!(span_of(&pair(1000, 3000), 2.5), span);
+        assert_eq!(
+            span_of(&pair(u64::MAX - 1, u64::MAX), 1.0).map(|(begin, end)| end - begin),
+            Ok(Duration::from_nanos(1))
+        );
+        assert!(span_of(&pair(3, 2), 1.0).is_err());
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use futures::executor::block_on;
 use gpu::engine::Engine;
+use gpu::engine::wgpu::WgpuEngine;
 use gpu::model::parakeet::config::Config;
 use gpu::model::parakeet::runner::Runner;
 use gpu::model::parakeet::{FrontEnd, load};
@@ -22,7 +23,7 @@ use stages::stt::pieces::Pieces;
 use super::Scope;
 use super::folder::{Tensors, json};
 use super::table::Row;
-use crate::{Kernels, sim_engine, wgpu_engine};
+use crate::{Kernels, mixed, shadow, sim_engine, wgpu_engine};
 
 const NEMO: &str = "tiny.nemo";
 const GUARD: &str = "decode_guard.safetensors";
@@ -78,17 +79,30 @@ pub fn compare(folder: &Path, name: &str, scope: Scope) -> Result<Vec<Row>> {
         rows.push(row);
     }
     let guard = Tensors::read(&folder.join(GUARD))?;
-    let precisions = if scope == Scope::All { &[F32, F16][..] } else { &[F32] };
+    let precisions = if scope == Scope::SimF32 { &[F32][..] } else { &[F32, F16] };
     for (format, source) in [(".nemo", nemo), ("safetensors", plain)] {
         for &precision in precisions {
             let what = format!("{} {format}", precision.name);
             let inputs = (&source, precision, cases.as_slice(), &guard, &meta);
+            let on_wgpu = |label, on: &dyn Fn(WgpuEngine) -> Vec<Row>| match wgpu_engine() {
+                Ok(engine) => on(engine),
+                Err(error) => vec![Row::failed(name, label, &what, "-", format!("{error:#}"))],
+            };
+            if scope == Scope::Hybrid {
+                rows.extend(on_engine(
+                    mixed(sim_engine(Kernels::Fast)).0,
+                    inputs,
+                    [name, "mixed, sim", &what],
+                ));
+                let on_mixed = |engine| on_engine(mixed(engine).0, inputs, [name, "mixed", &what]);
+                rows.extend(on_wgpu("mixed", &on_mixed));
+                let on_shadow = |engine| on_engine(shadow(engine).0, inputs, [name, "shadow", &what]);
+                rows.extend(on_wgpu("shadow", &on_shadow));
+                continue;
+            }
             rows.extend(on_engine(sim_engine(Kernels::Fast), inputs, [name, "sim", &what]));
             if scope == Scope::All {
-                match wgpu_engine() {
-                    Ok(engine) => rows.extend(on_engine(engine, inputs, [name, "wgpu", &what])),
-                    Err(error) => rows.push(Row::failed(name, "wgpu", &what, "-", format!("{error:#}"))),
-                }
+                rows.extend(on_wgpu("wgpu", &|engine| on_engine(engine, inputs, [name, "wgpu", &what])));
             }
         }
     }
