@@ -33,7 +33,7 @@ MIXES = {
     ),
 }
 AGAIN = 0.45  # share of the screens that a worker draws a second time from memory, with other questions
-MEMORY = 160  # screens a worker remembers of each bucket
+MEMORY = 64  # screens a worker remembers of each bucket
 
 SYSTEM = [
     "You are a helpful assistant.",
@@ -77,8 +77,9 @@ def drawn_or_remembered(r, bucket, memory):
     kept = memory.setdefault(bucket, [])
     if len(kept) >= 16 and bucket not in ("word", "line", "block") and r.random() < AGAIN:
         frames, qa = kept[int(r.random() * len(kept))]
-        qa = qa[:1] * (r.random() < 0.4) + r.sample(qa[1:], len(qa) - 1)  # the narration has been heard once
-        return [(frames, qa)] if qa else []
+        if len(qa) > 1:  # its narration has been heard once
+            qa = qa[:1] * (r.random() < 0.4) + r.sample(qa[1:], len(qa) - 1)
+        return [(frames, qa)]
     new = sample(r, bucket)
     for s in new:
         if len(kept) < MEMORY:

@@ -32,12 +32,9 @@ class Guard:
         """Takes the next token. None: it stands. (n, tokens): take back the last `n` tokens and say these instead."""
         piece = self.pieces.get(token, "")
         if self.open and '"' not in piece and probability < self.doubt:
-            back = 0  # to the last whole word
-            while self.inside and not self.pieces[self.inside[-1]][:1].isspace() and back < len(self.inside):
-                self.inside.pop()
-                back += 1
-            if self.inside:
-                self.inside.pop()
+            back, whole = 0, piece[:1].isspace()  # a new word was about to begin: all of the quotation is whole words
+            while self.inside and not whole:
+                whole = self.pieces[self.inside.pop()][:1].isspace()
                 back += 1
             said = len(self.inside) > 0
             self.open, self.inside = False, []

@@ -72,7 +72,8 @@ def screens(reader, n, seed=777, batch=8, buckets=("window", "wide", "svga", "hd
         asked = []
         for _, T, shown in some:
             qa = questions(r, T, list(shown))
-            own = [x for x in qa if x in T.qa]
+            mine = {tuple(x) for x in T.qa}
+            own = [x for x in qa if x in mine]
             line = [x for x in qa if "begins with" in x[0]]
             asked.append(
                 [(("own", *own[0]) if own else ("other", *qa[-1])), (("line", *line[0]) if line else ("other", *qa[-2]))]

@@ -13,14 +13,27 @@ from .text import anything, pick
 from .video import Q_CHANGE, changed
 
 
+def subpixel(img):
+    """Letters with coloured edges, as displays with red, green and blue stripes get them: red and blue a third aside."""
+    red, green, blue = img.split()
+    aside = lambda band, by: band.transform(band.size, Image.AFFINE, (1, 0, by, 0, 1, 0), Image.BILINEAR)
+    return Image.merge("RGB", (aside(red, -1 / 3), green, aside(blue, 1 / 3)))
+
+
 def noise(r, img, size):
-    """To the bucket's drawing size, and sometimes what codecs do."""
+    """To the bucket's drawing size, and sometimes what displays, scalers and codecs do."""
     if img.size != size:
-        img = img.resize(size, pick(r, (Image.BICUBIC, Image.BILINEAR)))
-    if r.random() < 0.1:
+        img = img.resize(size, pick(r, (Image.BICUBIC, Image.BILINEAR, Image.LANCZOS)))
+    k = r.random()
+    if k < 0.1:
         b = io.BytesIO()
         img.save(b, "JPEG", quality=r.randint(45, 92))
         img = Image.open(b).convert("RGB")
+    elif k < 0.17:
+        img = subpixel(img)
+    elif k < 0.21 and min(size) > 200:  # a picture that was scaled on its way
+        f = r.uniform(0.8, 1.3)
+        img = img.resize((int(size[0] * f), int(size[1] * f)), Image.BICUBIC).resize(size, Image.BICUBIC)
     return img
 
 
@@ -44,7 +57,7 @@ def lines_crop(r, W, H):
     name = (
         pick(r, assets().mono)
         if k < 0.35
-        else pick(r, assets().bitmap)
+        else pick(r, assets().bitmap or assets().mono)
         if k < 0.42
         else pick(r, assets().serif)
         if k < 0.52
@@ -156,7 +169,7 @@ def drawn(r, size, W, H):
         got = real(r, size, W, H)
         if got:
             return got
-    w, h = (int(W * 1.25), int(H * 1.25)) if W > 1000 and r.random() < 0.08 else (W, H)  # a larger screen, scaled down
+    w, h = (int(W * 1.25), int(H * 1.25)) if W > 1000 and r.random() < 0.12 else (W, H)  # a larger screen, scaled down
     c, T, _ = scene(r, w, h, pick(r, (15, 16, 17, 18, 20, 22)) if w > W else None)
     return c.img, T, [i[0] for i in c.items]
 

@@ -73,6 +73,7 @@ def guarded(text, doubtful):
 def test_a_doubtful_quotation_ends_at_the_last_whole_word():
     assert guarded('a "abc bca cab" b', {}) == 'a "abc bca cab" b'
     assert guarded('a "abc bca cab" b', {9}) == 'a "abc"'
+    assert guarded('a "abc bca cab" b', {10}) == 'a "abc bca"'
     assert guarded('a "abc bca" b', {4}) == 'a "unreadable"'
     assert guarded('a "abc" b', {0, 8}) == 'a "abc" b'
 

@@ -1,6 +1,6 @@
 """A headless Chromium over its debugging pipe (standard library only): pages in, pictures and what stands where out."""
 
-import base64, itertools, json, os, select, subprocess, tempfile, time
+import base64, fcntl, itertools, json, os, select, shutil, subprocess, tempfile, time
 
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --hide-scrollbars --mute-audio --no-first-run --disable-extensions --disable-dev-shm-usage "
@@ -43,21 +43,16 @@ class Browser:
         self.dir = tempfile.mkdtemp(prefix="pocket-vl-")
         down_r, self.down = os.pipe()
         self.up, up_w = os.pipe()
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in (down_r, up_w)]  # out of the way of 3 and 4
         self.process = subprocess.Popen(
-            [
-                "/bin/sh",
-                "-c",
-                'exec "$@" 3<&%d 4>&%d' % (down_r, up_w),
-                "sh",
-                program,
-                *FLAGS,
-                f"--user-data-dir={self.dir}/profile",
-            ],
-            pass_fds=(down_r, up_w),
+            [program, *FLAGS, f"--user-data-dir={self.dir}/profile"],
+            preexec_fn=lambda: (os.dup2(high[0], 3), os.dup2(high[1], 4)),  # where Chromium expects its debugging pipe
+            pass_fds=(3, 4),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(down_r), os.close(up_w)
+        for fd in (down_r, up_w, *high):
+            os.close(fd)
         self.ids, self.buffer, self.events = itertools.count(1), b"", []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = None
@@ -126,3 +121,4 @@ class Browser:
     def close(self):
         self.process.terminate()
         self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)

@@ -138,7 +138,11 @@ def record(browser, r):
     (W, H), _ = SIZES[name]
     scale = r.choice((1, 1, 1, 1, 1.25, 0.8 if W > 700 else 1, 1.5 if W > 1000 else 1))
     html, spec = make(r)
-    browser.open(html, round(W / scale), round(H / scale), scale)
+    if name == "hd" and r.random() < 0.2:  # a larger screen, seen smaller
+        scale = W / 1920
+        browser.open(html, 1920, 1080)
+    else:
+        browser.open(html, round(W / scale), round(H / scale), scale)
     items, buttons = browser.read()
     lines, cut = merged(items, scale)
     if len(lines) < 2:

@@ -99,7 +99,7 @@ def shell(c, t, rect):
         if len(todo) + 1 + len(out) > room:
             break
         todo += [prompt + cmd] + list(out)
-        last, error = cmd, err or (error if r.random() < 2 else None)
+        last, error = cmd, err or error
     if not todo:
         todo, last = [prompt + "ls"], "ls"
     if r.random() < 0.5 and len(todo) < s.n:
@@ -285,10 +285,12 @@ def grow(r, T):
     new = [l[: s.cols] for l in out[-r.randint(1, max(1, len(out))) :]]
     err = next((l.strip() for l in new if err and l.strip() == err[: s.cols].strip()), None)
     ended = state != "runs" and r.random() < 0.8
-    s.draw(lines + new + ([prompt.rstrip()] if ended else []), prompt, error=err)
     last = next((l.strip() for l in new[::-1] if l.strip()), None)
     if not last:
         return None
+    s.draw(lines + new + ([prompt.rstrip()] if ended else []), prompt, error=err)
+    if ended and state == "failed":
+        return f'The build failed: "{err or last}"'
     if err:
-        return f'The build failed: "{err}"' if ended else f'An error appeared in the output: "{err}"'
+        return f'An error appeared in the output: "{err}"'
     return f'The command finished: "{last}"' if ended else f'More output appeared; the last line is "{last}".'
