@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # One go of training on the GPU machine, at most ten minutes: bash models/pocket-vl/go.sh N   (N = 1, 2, 3)
 # It runs in the repository's root with .pv carried (carry.sh N makes it); results lie in $OUT.
-#   1  500 s  from the packed weights of the tree, full rate, then down to a fifth
-#   2  480 s  from go 1, down to a twentieth
+#   1  480 s  from the packed weights of the tree, full rate, then down to a fifth
+#   2  440 s  from go 1, down to a twentieth
 #   3  150 s  to nothing, then 220 s rounded as pack.plan says, then packed: $OUT/packed/model.safetensors
 # Where the last go's weights are gone (a fresh machine), .pv/weights or the tree's own serve. SECONDS_SCALE=0.1 shortens all.
 set -uo pipefail
@@ -20,14 +20,14 @@ init=$here
 ls -la "$pv/packs" "$pv/held"; echo "go $n from $init"; nvidia-smi -L || true
 common="--assets $pv/assets --packs $pv/packs --init $init --out $out --keep $pv/last --workers ${WORKERS:-15} ${EXTRA:---compile} --started $(date +%s)"
 case $n in
-  1) python3 -m pocket_vl.train $common --seconds "$(scaled 500)" --lr 0.5 --flat 0.5 --least 0.2 --seed 11 ;;
-  2) python3 -m pocket_vl.train $common --seconds "$(scaled 480)" --lr 0.4 --flat 0.3 --least 0.05 --seed 12 ;;
-  3) python3 -m pocket_vl.train $common --seconds "$(scaled 150)" --lr 0.15 --flat 0.05 --least 0.02 --seed 13
-     timeout "$(($(scaled 220) + 40))" python3 -m pocket_vl.qat --assets "$pv/assets" --packs "$pv/packs" --init "$pv/last" --out "$out/packed" \
-       --seconds "$(scaled 220)" --workers "${WORKERS:-15}" ${QAT_EXTRA:-} ;;
+  1) python3 -m pocket_vl.train $common --seconds "$(scaled 480)" --lr 0.5 --flat 0.5 --least 0.2 --seed 11 ;;
+  2) python3 -m pocket_vl.train $common --seconds "$(scaled 440)" --lr 0.4 --flat 0.3 --least 0.05 --seed 12 ;;
+  3) python3 -m pocket_vl.train $common --seconds "$(scaled 130)" --lr 0.15 --flat 0.05 --least 0.02 --seed 13
+     timeout "$(($(scaled 200) + 40))" python3 -m pocket_vl.qat --assets "$pv/assets" --packs "$pv/packs" --init "$pv/last" --out "$out/packed" \
+       --seconds "$(scaled 200)" --workers "${WORKERS:-15}" ${QAT_EXTRA:-} ;;
   *) echo "no go $n" >&2; exit 2 ;;
 esac
 code=$?
-weights=$out; [ "$n" != 3 ] || weights=$out/packed
-[ "${SKIP_EVAL:-}" ] || timeout 60 python3 -m pocket_vl.evaluate --model "$weights" --assets "$pv/assets" --packs "$pv/held" --n 32 --out "$out/scores.json"
+weights=$out some=16; [ "$n" != 3 ] || { weights=$out/packed some=32; }
+[ "${SKIP_EVAL:-}" ] || timeout 60 python3 -m pocket_vl.evaluate --model "$weights" --assets "$pv/assets" --packs "$pv/held" --n $some --out "$out/scores.json"
 ls -la "$out"; exit $code
