@@ -10,6 +10,7 @@ mod house;
 mod process;
 mod setup;
 mod test;
+mod train;
 mod vulkan;
 mod wasm;
 mod web;
@@ -31,6 +32,9 @@ usage: cargo xtask <command>
   check           what holds on each commit: fmt, clippy, house rules, unit tests, docs, wasm check
   golden DIR…     compare every engine with golden folders; exit 1 when a value is out
   setup           only the set-up
+  train pocket-vl [FOLDER]
+                  how to train the bundled model on a GPU machine; with the folder that came back: check its
+                  weights against the engine, put them into the tree, write the card
   wasm            build the library crates for wasm32-unknown-unknown
   web             build the page into app/web/dist
 ";
@@ -55,7 +59,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         print!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     }
-    if !matches!(command.as_str(), "demo" | "golden" | "test") && !rest.is_empty() {
+    if !matches!(command.as_str(), "demo" | "golden" | "test" | "train") && !rest.is_empty() {
         bail!(Usage(format!("`{command}` takes no arguments, found `{}`", rest.join(" "))));
     }
     match command.as_str() {
@@ -69,6 +73,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "check" => check::run()?,
         "golden" => return golden::run(rest),
         "setup" => setup::run(setup::Need::Everything)?,
+        "train" => train::run(rest)?,
         "wasm" => wasm::run(wasm::Mode::Build)?,
         "web" => web::run()?,
         other => bail!(Usage(format!("no command `{other}`; `cargo xtask help` lists them"))),
