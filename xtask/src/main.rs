@@ -5,10 +5,12 @@
 
 mod check;
 mod demo;
+mod e2e;
 mod golden;
 mod house;
 mod process;
 mod setup;
+mod start;
 mod test;
 mod vulkan;
 mod wasm;
@@ -32,7 +34,11 @@ usage: cargo xtask <command>
   golden DIR…     compare every engine with golden folders; exit 1 when a value is out
   setup           only the set-up
   wasm            build the library crates for wasm32-unknown-unknown
+  start           build the page, serve it on loopback and print its address
   web             build the page into app/web/dist
+  e2e [WORD…]     drive the page in a real Chromium: all tests, or those whose name has a word
+  screenshots     pictures of the page's screens, into target/screenshots
+                  (each of the four takes --quick first: at once, but not small and fast)
 ";
 
 fn main() -> ExitCode {
@@ -55,7 +61,11 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         print!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     }
-    if !matches!(command.as_str(), "demo" | "golden" | "test") && !rest.is_empty() {
+    if !matches!(
+        command.as_str(),
+        "demo" | "golden" | "test" | "web" | "start" | "e2e" | "screenshots"
+    ) && !rest.is_empty()
+    {
         bail!(Usage(format!("`{command}` takes no arguments, found `{}`", rest.join(" "))));
     }
     match command.as_str() {
@@ -70,10 +80,26 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "golden" => return golden::run(rest),
         "setup" => setup::run(setup::Need::Everything)?,
         "wasm" => wasm::run(wasm::Mode::Build)?,
-        "web" => web::run()?,
+        "web" => web::run(quick(command, rest)?)?,
+        "start" => start::run(quick(command, rest)?)?,
+        "screenshots" => e2e::screenshots(quick(command, rest)?)?,
+        "e2e" => match rest {
+            [first, words @ ..] if first == QUICK => e2e::run(wasm::Optimised::No, words)?,
+            words => e2e::run(wasm::Optimised::Yes, words)?,
+        },
         other => bail!(Usage(format!("no command `{other}`; `cargo xtask help` lists them"))),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+const QUICK: &str = "--quick";
+
+fn quick(command: &str, rest: &[String]) -> Result<wasm::Optimised> {
+    match rest {
+        [] => Ok(wasm::Optimised::Yes),
+        [quick] if quick == QUICK => Ok(wasm::Optimised::No),
+        _ => bail!(Usage(format!("`{command}` takes {QUICK}, found `{}`", rest.join(" ")))),
+    }
 }
 
 /// The command line was wrong: exit code 2.

@@ -1,5 +1,6 @@
 //! Where pictures come from: files, folders, videos, screens. Native only, but for the decoding of pictures.
 
+pub mod pace;
 pub mod picture;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -8,8 +9,6 @@ mod ffmpeg;
 pub mod file;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod frames;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod pace;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod screen;
 #[cfg(not(target_arch = "wasm32"))]
