@@ -15,6 +15,14 @@ const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "c
 const PICTURE: &str = "tests/data/recording/024.png";
 const RECORDING: &str = "tests/data/recording";
 
+/// Where the program comes from whose words the page's are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    Build,
+    /// The tests have just built it.
+    Built,
+}
+
 /// What drives the page.
 struct Driver {
     node: PathBuf,
@@ -35,10 +43,11 @@ impl Driver {
         let folder = root().join("app/web/e2e");
         if !folder.join("node_modules/playwright-core").is_dir() {
             let mut install = Command::new(npm);
-            step(
-                "e2e packages",
-                install.args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder),
-            )?;
+            install.args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder);
+            if let Err(error) = step("e2e packages", &mut install) {
+                eprintln!("── the page in a browser: not tried, since what drives it cannot be installed: {error:#}");
+                return Ok(None);
+            }
         }
         Ok(Some(Self { node, browser }))
     }
@@ -58,16 +67,19 @@ impl Driver {
 /// Builds the page and drives it; `words` pick tests by their names. Says so where there is no browser.
 ///
 /// Errors: a build fails, or a test.
-pub fn run(optimised: Optimised, words: &[String]) -> Result<()> {
+pub fn run(optimised: Optimised, program: Program, words: &[String]) -> Result<()> {
     let Some(driver) = Driver::find()? else { return Ok(()) };
     web::run(optimised)?;
     let address = serve::start(&web::dist(), 0)?;
+    if program == Program::Build {
+        step("build qwglm", &mut cargo("build --package qwglm"))?;
+    }
     let said = program_words()?;
     let mut command = driver.command("run.mjs", &address);
     step("the page in a browser", command.env("WORDS", said).args(words))
 }
 
-/// Builds the page and takes pictures of its screens into `app/web/screenshots`.
+/// Builds the page and takes pictures of its screens into `target/screenshots`.
 ///
 /// Errors: no browser here; a build fails.
 pub fn screenshots(optimised: Optimised) -> Result<()> {
@@ -86,12 +98,13 @@ pub fn screenshots(optimised: Optimised) -> Result<()> {
 
 /// What the program says about the picture, by the configuration that the page plays.
 fn program_words() -> Result<String> {
-    step("build qwglm", &mut cargo("build --package qwglm"))?;
     let folder = root().join("target/e2e-picture");
     std::fs::create_dir_all(&folder)?;
     std::fs::copy(root().join(PICTURE), folder.join("picture.png")).context("cannot copy the picture")?;
-    let mut narrate = cargo("run --quiet --package qwglm -- narrate --engine sim --json");
-    let said = output(narrate.arg(&folder)).context("the program does not narrate the picture")?;
+    let beside = std::env::current_exe().context("cannot find xtask's own file")?;
+    let mut narrate = Command::new(beside.with_file_name(format!("qwglm{}", std::env::consts::EXE_SUFFIX)));
+    let said = output(narrate.args(["narrate", "--engine", "sim", "--json"]).arg(&folder))
+        .context("the program does not narrate the picture")?;
     // A line of JSON whose words have quotes: what stands between the two keys, unescaped.
     let text = said
         .split("\"text\":\"")

@@ -26,7 +26,7 @@ usage: cargo xtask <command>
   demo            set up what is missing, then narrate the bundled screen recording in the terminal
                   (or, with arguments, whatever `qwglm narrate` makes of them)
   test            set up what is missing, then everything that must hold: check, all tests on a real or
-                  software GPU, goldens, the wasm build
+                  software GPU, goldens, the wasm build, the page in a browser if there is one
   test --long [MINUTES]
                   the sample recording in a loop for an hour (or so many minutes, from 7): fails when memory
                   or latency are more in the last minute than in the first five
@@ -84,8 +84,8 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "start" => start::run(quick(command, rest)?)?,
         "screenshots" => e2e::screenshots(quick(command, rest)?)?,
         "e2e" => match rest {
-            [first, words @ ..] if first == QUICK => e2e::run(wasm::Optimised::No, words)?,
-            words => e2e::run(wasm::Optimised::Yes, words)?,
+            [first, words @ ..] if first == QUICK => e2e::run(wasm::Optimised::No, e2e::Program::Build, words)?,
+            words => e2e::run(wasm::Optimised::Yes, e2e::Program::Build, words)?,
         },
         other => bail!(Usage(format!("no command `{other}`; `cargo xtask help` lists them"))),
     }

@@ -68,6 +68,9 @@ pub fn programs(package: &str, names: &[&str], feature: &str, optimised: Optimis
         }
         Optimised::No => {
             plain(&mut command);
+            for package in HOT {
+                command.args(["--config", &format!("profile.dev.package.{package}.opt-level=3")]);
+            }
             "debug"
         }
     };
@@ -75,6 +78,9 @@ pub fn programs(package: &str, names: &[&str], feature: &str, optimised: Optimis
     let folder = process::root().join(TARGET_FOLDER).join(TARGET).join(folder);
     Ok(names.iter().map(|name| folder.join(format!("{name}.wasm"))).collect())
 }
+
+/// What computes on the processor: without optimisation nobody could wait for it.
+const HOT: [&str; 7] = ["sim", "pulp", "rten", "rten-gemm", "rten-simd", "rten-vecmath", "rten-tensor"];
 
 /// No debug information and no optimisation, of dependencies neither.
 fn plain(command: &mut Command) {

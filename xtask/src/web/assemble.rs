@@ -24,7 +24,9 @@ const MODEL_FILES: [&str; 8] = [
     "tokenizer.json",
     "model.safetensors",
 ];
-const MODELS: [&str; 1] = ["pocket-vl"];
+const VOICE_FILES: [&str; 2] = ["joe.onnx.zz", "joe.onnx.json"];
+/// By model or voice, what of it the page may ask for.
+const MODELS: [(&str, &[&str]); 2] = [("pocket-vl", &MODEL_FILES), ("joe", &VOICE_FILES)];
 const SAMPLE: &str = "tests/data/recording";
 
 /// Names in texts, and what they became.
@@ -106,9 +108,9 @@ fn assets(hashed: &Path) -> Result<String> {
         Ok(format!(r#"{{"name":"{stem}","url":"{url}","size_bytes":{}}}"#, bytes.len()))
     };
     let mut models = Vec::new();
-    for model in MODELS {
+    for (model, files) in MODELS {
         let folder = root().join("models").join(model);
-        let files = MODEL_FILES.iter().map(|file| folder.join(file)).filter(|file| file.is_file());
+        let files = files.iter().map(|file| folder.join(file)).filter(|file| file.is_file());
         let files = files.map(|file| put(&file, model)).collect::<Result<Vec<_>>>()?;
         models.push(format!(r#""{model}":[{}]"#, files.join(",")));
     }
