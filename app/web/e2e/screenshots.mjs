@@ -49,7 +49,7 @@ await page.route("**/*model-*.safetensors", async (route) => {
 await page.locator("input[type=file]").setInputFiles(picture);
 await page.getByRole("heading", { level: 1, name: "Bringing the model here" }).waitFor();
 await looks("loading");
-await page.locator(".transcript .words").filter({ hasText: /.{20}/ }).waitFor({ timeout: 240_000 });
+await page.locator(".transcript .words").filter({ hasText: /.{20}/ }).waitFor({ timeout: 500_000 });
 await looks("live");
 await link("Pipeline");
 await looks("pipeline");

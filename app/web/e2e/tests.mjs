@@ -113,6 +113,46 @@ test("a device destroyed in mid-sentence comes back, and the words are the progr
     return `lost after "${before}"`;
   }));
 
+test("finished words are read aloud, and skipping ends the sound", () =>
+  withPage(
+    {
+      before: async (page) => {
+        // What is given to the speaker, kept.
+        await page.addInitScript(() => {
+          globalThis.spoken = { seconds: 0, loudness: 0, playing: 0 };
+          const { start, stop } = AudioBufferSourceNode.prototype;
+          AudioBufferSourceNode.prototype.start = function (...when) {
+            const samples = this.buffer.getChannelData(0);
+            const rms = Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
+            spoken.seconds += this.buffer.duration;
+            spoken.loudness = Math.max(spoken.loudness, rms);
+            spoken.playing += 1;
+            this.addEventListener("ended", () => (spoken.playing -= 1));
+            return start.apply(this, when);
+          };
+          AudioBufferSourceNode.prototype.stop = function (...when) {
+            spoken.stopped = (spoken.stopped ?? 0) + 1;
+            return stop.apply(this, when);
+          };
+        });
+        await fakeScreen(page, ["024"]);
+      },
+    },
+    async (page) => {
+      await button(page, "Share a screen").click();
+      await titled(page, "Narrating your screen");
+      await button(page, "Read aloud").click();
+      await heard(page, (text) => text.endsWith("."));
+      await page.waitForFunction(() => globalThis.spoken.seconds > 0.5, null, { timeout: 240_000 });
+      const { seconds, loudness } = await page.evaluate(() => globalThis.spoken);
+      assert(loudness > 0.01, `it is silent: ${loudness}`);
+      await button(page, "Skip this").click();
+      await page.waitForFunction(() => globalThis.spoken.playing === 0);
+      await button(page, "Stop").click();
+      return `${seconds.toFixed(1)} s of sound, loudness ${loudness.toFixed(3)}`;
+    },
+  ));
+
 test("a denied share says so and offers other ways", () =>
   withPage({ before: denyScreen }, async (page) => {
     await button(page, "Share a screen").click();

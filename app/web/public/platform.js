@@ -19,7 +19,39 @@ async function follow(track) {
   }
 }
 
+let audio = null;
+let until = 0; // when the last sound ends, in the audio's own time
+const playing = new Set();
+
 globalThis.platform = {
+  // Plays samples after those that came before, without a gap.
+  play(samples, rate) {
+    audio ??= new AudioContext();
+    if (audio.state === "suspended") audio.resume();
+    const buffer = audio.createBuffer(1, samples.length, rate);
+    buffer.copyToChannel(samples, 0);
+    const source = audio.createBufferSource();
+    source.buffer = buffer;
+    source.connect(audio.destination);
+    const start = Math.max(audio.currentTime + 0.02, until);
+    source.start(start);
+    until = start + buffer.duration;
+    playing.add(source);
+    source.onended = () => playing.delete(source);
+  },
+
+  // Sound may only start from a person's own act: called from one.
+  unlock() {
+    audio ??= new AudioContext();
+    audio.resume();
+  },
+
+  silence() {
+    for (const source of playing) source.stop();
+    playing.clear();
+    until = 0;
+  },
+
   canShare: () => Boolean(navigator.mediaDevices?.getDisplayMedia),
 
   // Asks for a screen, a window or a tab; `ended` is called when the person ends it elsewhere. Gives its name.

@@ -2,9 +2,10 @@
 import init, * as engine from "./engine.js";
 
 const post = (text) => self.postMessage(text);
+const sound = (samples, rate, turn) => self.postMessage({ samples, rate, turn }, [samples.buffer]);
 const ready = init({ module_or_path: new URL("./engine_bg.wasm", import.meta.url) });
 ready.then(
-  () => engine.wake(post, new URL("./assets.json", import.meta.url).href),
+  () => engine.wake(post, sound, new URL("./assets.json", import.meta.url).href),
   (error) => post(JSON.stringify({ to: "failed", kind: "other", message: `the engine's program does not start: ${error}` })),
 );
 

@@ -99,6 +99,13 @@ pub fn App() -> impl IntoView {
         },
         TICK,
     );
+    Effect::new(move |before: Option<String>| {
+        let said = client.session.with(|session| session.announced().to_owned());
+        if before.is_some_and(|before| before != said) && !said.is_empty() {
+            client.speak(said.clone());
+        }
+        said
+    });
     let announced = Memo::new(move |_| client.session.with(|session| session.announced().to_owned()));
     view! {
         <a class="skip" href="#main" on:click=skip>"To the content"</a>

@@ -1,5 +1,7 @@
 //! The engine's worker as the page sees it, and what the page does with it: share, prepare, start, stop.
 
+mod voice;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -25,6 +27,8 @@ pub struct Settings {
     /// Empty: what the configuration asks.
     pub prompt: RwSignal<String>,
     pub captions: RwSignal<bool>,
+    /// Finished answers are read aloud.
+    pub aloud: RwSignal<bool>,
     /// The text of the configuration.
     pub config: RwSignal<String>,
 }
@@ -36,6 +40,7 @@ impl Settings {
             theme: RwSignal::new(kept("theme", "system")),
             simulated: RwSignal::new(kept("simulated", "false") == "true"),
             prompt: RwSignal::new(kept("prompt", "")),
+            aloud: RwSignal::new(false),
             captions: RwSignal::new(kept("captions", "true") == "true"),
             config: RwSignal::new(kept("config", NARRATE)),
         }
@@ -60,6 +65,25 @@ impl Settings {
     }
 }
 
+/// Where the voice is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum VoiceState {
+    #[default]
+    Off,
+    /// Its share that is here, 0 to 1.
+    Coming(f64),
+    Ready,
+    Failed(String),
+}
+
+/// A worker with the engine's program.
+fn worker() -> Result<Worker, JsValue> {
+    let options = WorkerOptions::new();
+    options.set_type(WorkerType::Module);
+    let address = platform::meta("engine-worker").unwrap_or_else(|| "./worker.js".to_owned());
+    Worker::new_with_options(&address, &options)
+}
+
 /// The page's side of the worker. Copies speak to the same one.
 #[derive(Clone, Copy)]
 pub struct Client {
@@ -72,6 +96,11 @@ pub struct Client {
     /// What the worker was last prepared with.
     prepared: StoredValue<Option<(String, EngineKind)>>,
     asked_for_plan: StoredValue<bool>,
+    /// The worker that speaks, once it is wanted.
+    speaker: StoredValue<Rc<RefCell<Option<Worker>>>, LocalStorage>,
+    /// How often it was hushed: sound of an older turn is not played.
+    hushed: StoredValue<u64>,
+    pub voice: RwSignal<VoiceState>,
     worker: StoredValue<Rc<RefCell<Option<Worker>>>, LocalStorage>,
 }
 
@@ -86,6 +115,9 @@ impl Client {
             pictures: RwSignal::new(Vec::new()),
             prepared: StoredValue::new(None),
             asked_for_plan: StoredValue::new(false),
+            speaker: StoredValue::new_local(Rc::default()),
+            hushed: StoredValue::new(0),
+            voice: RwSignal::new(VoiceState::Off),
             worker: StoredValue::new_local(Rc::default()),
         };
         client.open();
@@ -99,10 +131,7 @@ impl Client {
         }
         self.prepared.set_value(None);
         self.asked_for_plan.set_value(false);
-        let options = WorkerOptions::new();
-        options.set_type(WorkerType::Module);
-        let address = platform::meta("engine-worker").unwrap_or_else(|| "./worker.js".to_owned());
-        let worker = match Worker::new_with_options(&address, &options) {
+        let worker = match worker() {
             Ok(worker) => worker,
             Err(error) => {
                 let message = format!("the engine's worker does not start: {}", platform::error_message(&error));
@@ -284,11 +313,13 @@ impl Client {
 
     pub fn stop(self) {
         platform::unshare();
+        self.silence();
         self.post(&ToEngine::Stop);
     }
 
     /// Ends what is being said; the next picture is narrated anew.
     pub fn hush(self) {
+        self.silence();
         self.post(&ToEngine::Hush);
     }
 

@@ -23,6 +23,18 @@ extern "C" {
     #[wasm_bindgen(js_namespace = platform)]
     pub fn unshare();
 
+    /// Plays samples after those that came before.
+    #[wasm_bindgen(js_namespace = platform)]
+    pub fn play(samples: &js_sys::Float32Array, rate_hz: f32);
+
+    /// Lets sound begin; to be called from a person's own act.
+    #[wasm_bindgen(js_namespace = platform)]
+    pub fn unlock();
+
+    /// Ends all sound at once.
+    #[wasm_bindgen(js_namespace = platform)]
+    pub fn silence();
+
     /// A picture of what is shared: `VideoFrame`, `ImageBitmap` or null.
     #[wasm_bindgen(js_namespace = platform)]
     pub async fn shot() -> JsValue;

@@ -28,6 +28,10 @@ pub enum ToEngine {
     Stop,
     /// Stop what is being said: a new turn.
     Hush,
+    /// Bring the voice here; for the worker that speaks.
+    Voice,
+    /// Say this. Older words that were not begun are left out.
+    Speak { text: String },
     /// Hold the download, or go on with it.
     Hold { on: bool },
     /// Give the download up.
@@ -67,6 +71,8 @@ pub enum Source {
 pub enum ToPage {
     /// The worker's program runs.
     Awake,
+    /// The voice is here.
+    VoiceReady,
     Progress(Progress),
     Ready(Ready),
     /// What is wrong with the configuration that was last checked, a line a fault; empty: nothing.

@@ -176,7 +176,7 @@ impl Session {
                 self.fail(failure.kind, failure.message);
             }
             ToPage::Ended => self.phase = Phase::Over,
-            ToPage::WantShot => {}
+            ToPage::WantShot | ToPage::VoiceReady => {}
         }
     }
 

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 
 use super::narrate::focus_on;
 use super::{client, numbers, transcript};
+use crate::client::VoiceState;
 use crate::platform;
 
 #[component]
@@ -28,6 +29,11 @@ pub fn Live() -> impl IntoView {
             Notice::Warning { stage, message } => format!("{stage}: {message}"),
         })
     };
+    let voice_words = move || match client.voice.get() {
+        VoiceState::Coming(share) => Some(format!("The voice is on its way, 16 MiB once: {:.0}%", share * 100.0)),
+        VoiceState::Failed(message) => Some(format!("The voice did not come ({message}). The words are below.")),
+        VoiceState::Off | VoiceState::Ready => None,
+    };
     view! {
         <section class="live">
             <div class="top">
@@ -37,6 +43,12 @@ pub fn Live() -> impl IntoView {
                         when=move || is_over.get()
                         fallback=move || view! {
                             <button on:click=move |_| client.hush()>"Skip this"</button>
+                            <button
+                                aria-pressed=move || client.settings.aloud.get().to_string()
+                                on:click=move |_| client.read_aloud(!client.settings.aloud.get())
+                            >
+                                "Read aloud"
+                            </button>
                             <button class="primary" on:click=move |_| client.stop()>"Stop"</button>
                         }
                     >
@@ -46,6 +58,7 @@ pub fn Live() -> impl IntoView {
                 </div>
             </div>
             {move || notice_words().map(|words| view! { <p class="notice" role="status">{words}</p> })}
+            {move || voice_words().map(|words| view! { <p class="quiet" role="status">{words}</p> })}
             <div class="columns">
                 <Viewport/>
                 <transcript::Transcript/>

@@ -27,10 +27,11 @@ fn with_worker(work: impl FnOnce(&mut Worker)) {
     });
 }
 
-/// Begins: `post` takes each message to the page, `manifest` is where the list of the page's files lies.
+/// Begins: `post` takes each message to the page, `sound` samples with their rate and turn; `manifest` is where the list of the
+/// page's files lies.
 #[wasm_bindgen]
-pub fn wake(post: Function, manifest: String) {
-    let awake = Worker::new(post, manifest);
+pub fn wake(post: Function, sound: Function, manifest: String) {
+    let awake = Worker::new(post, sound, manifest);
     WORKER.with_borrow_mut(|worker| *worker = Some(awake));
 }
 

@@ -8,14 +8,16 @@ use std::time::Duration;
 use app_web::protocol::{Failure, FailureKind, Source, ToEngine, ToPage, WINDOW};
 use app_web::run::plan;
 use app_web::run::prepared::{Prepared, check, prepare};
-use app_web::run::source::{Shots, picture_from_rgba};
+use app_web::run::source::{PictureFiles, Shots, picture_from_rgba};
+use app_web::run::voice::{self, Sound};
 use app_web::run::{Error, Result, play};
 use async_channel::{Receiver, Sender, bounded};
 use gpu::weights::source::Source as Files;
-use js_sys::Function;
+use js_sys::{Float32Array, Function};
 use pipeline::runtime::RunHandle;
 use pipeline::time::Clock;
 use stages::capture::picture::Picture;
+use stages::tts::voices::VoiceFiles;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
@@ -38,11 +40,14 @@ struct State {
     run: RefCell<Option<RunHandle>>,
     shots: (Sender<Option<Picture>>, Receiver<Option<Picture>>),
     pictures: RefCell<Vec<(String, Vec<u8>)>>,
-    sample: RefCell<Option<Arc<[(String, Vec<u8>)]>>>,
+    sample: RefCell<Option<PictureFiles>>,
+    sound: Function,
+    /// What the voice is to say, once it is here.
+    words: RefCell<Option<Sender<String>>>,
 }
 
 impl Worker {
-    pub fn new(post: Function, manifest: String) -> Self {
+    pub fn new(post: Function, sound: Function, manifest: String) -> Self {
         let (page, to_page) = bounded(MAX_WAITING);
         let (permits, free) = bounded(WINDOW);
         for _ in 0..WINDOW {
@@ -60,6 +65,8 @@ impl Worker {
             shots: bounded(1),
             pictures: RefCell::default(),
             sample: RefCell::default(),
+            sound,
+            words: RefCell::default(),
         }))
     }
 
@@ -98,6 +105,13 @@ impl Worker {
             Ok(ToEngine::Hush) => {
                 if let Some(run) = &*state.run.borrow() {
                     run.next_turn();
+                }
+            }
+            Ok(ToEngine::Voice) => self.work(async move |worker| worker.voice().await),
+            Ok(ToEngine::Speak { text }) => {
+                if let Some(words) = &*state.words.borrow() {
+                    // The newest words are worth more than those that wait.
+                    drop(words.force_send(text));
                 }
             }
             Ok(ToEngine::Hold { on }) => state.steering.held.set(on),
@@ -186,13 +200,37 @@ impl Worker {
         Ok(())
     }
 
-    async fn sample(&self) -> Result<Arc<[(String, Vec<u8>)]>> {
+    /// Brings the voice here and speaks what comes, as long as the worker lives.
+    async fn voice(&self) -> Result<()> {
+        let fetcher = self.fetcher();
+        let manifest = fetcher.manifest().await?;
+        let listed = manifest.models.get(voice::VOICE).map(Vec::as_slice).unwrap_or_default();
+        let mut files = fetcher.all(listed).await?.into_iter();
+        let mut bytes = || files.next().map(|(_, bytes)| bytes).unwrap_or_default().into();
+        let (onnx, json) = (bytes(), bytes());
+        let (words, to_say) = bounded(1);
+        let (sound, heard) = bounded::<Sound>(2);
+        let post = self.0.sound.clone();
+        spawn_local(async move {
+            while let Ok(part) = heard.recv().await {
+                let samples = Float32Array::from(&*part.samples);
+                // A page that is gone hears nothing.
+                drop(post.call3(&JsValue::NULL, &samples, &part.rate_hz.into(), &(part.turn as f64).into()));
+            }
+        });
+        *self.0.words.borrow_mut() = Some(words);
+        drop(self.0.page.send(ToPage::VoiceReady).await);
+        let started = |run| *self.0.run.borrow_mut() = Some(run);
+        voice::speak(VoiceFiles { onnx, json }, to_say, sound, started).await
+    }
+
+    async fn sample(&self) -> Result<PictureFiles> {
         if let Some(sample) = &*self.0.sample.borrow() {
             return Ok(sample.clone());
         }
         let fetcher = self.fetcher();
         let manifest = fetcher.manifest().await?;
-        let sample: Arc<[(String, Vec<u8>)]> = fetcher.all(&manifest.sample).await?.into();
+        let sample: PictureFiles = fetcher.all(&manifest.sample).await?.into();
         *self.0.sample.borrow_mut() = Some(sample.clone());
         Ok(sample)
     }

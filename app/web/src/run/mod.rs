@@ -8,6 +8,7 @@ pub mod prepared;
 pub mod sink;
 pub mod source;
 pub mod text;
+pub mod voice;
 
 pub use error::{Error, Result};
 pub use play::play;

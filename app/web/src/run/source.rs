@@ -18,6 +18,9 @@ use crate::run::error::Error;
 /// Types of source that the page stands in for.
 pub const TYPES: [&str; 4] = ["capture.frames", "capture.screen", "capture.file", "capture.video"];
 
+/// Picture files: their names, and their bytes.
+pub type PictureFiles = Arc<[(String, Vec<u8>)]>;
+
 /// Where a run's pictures come from.
 #[derive(Clone)]
 pub enum Shots {
@@ -26,8 +29,7 @@ pub enum Shots {
         want: Sender<ToPage>,
         shots: Receiver<Option<Picture>>,
     },
-    /// Names and the bytes of picture files.
-    Files(Arc<[(String, Vec<u8>)]>),
+    Files(PictureFiles),
 }
 
 /// The keys of all `capture.*`. What says where a source is has no meaning in the tab.
