@@ -4,6 +4,8 @@ import { readFileSync, readdirSync } from "node:fs";
 
 export const address = process.env.PAGE_ADDRESS;
 const recording = process.env.RECORDING;
+// How many times longer than usual to wait: for a machine that has much else to do.
+export const patience = Number(process.env.PATIENCE ?? 1);
 
 const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--use-angle=swiftshader"];
 
@@ -85,7 +87,7 @@ export async function destroyDevice(page) {
 export const announced = (page) => page.locator("#announcements p").textContent();
 
 // Waits until the live region says something that `matches`.
-export async function heard(page, matches, timeout = 180_000) {
+export async function heard(page, matches, timeout = 180_000 * patience) {
   const end = Date.now() + timeout;
   let last = "";
   while (Date.now() < end) {
