@@ -18,7 +18,10 @@ pub fn run() -> Result<()> {
 pub fn lint() -> Result<()> {
     step("format", &mut cargo("fmt --all --check"))?;
     house::run()?;
-    step("clippy", &mut cargo("clippy --workspace --all-targets -- -D warnings"))
+    step(
+        "clippy",
+        &mut cargo("clippy --workspace --all-targets --features app_web/page -- -D warnings"),
+    )
 }
 
 /// The documentation of the library crates, whose links and examples must hold.

@@ -5,10 +5,12 @@
 
 mod check;
 mod demo;
+mod e2e;
 mod golden;
 mod house;
 mod process;
 mod setup;
+mod start;
 mod test;
 mod train;
 mod vulkan;
@@ -25,7 +27,7 @@ usage: cargo xtask <command>
   demo            set up what is missing, then narrate the bundled screen recording in the terminal
                   (or, with arguments, whatever `qwglm narrate` makes of them)
   test            set up what is missing, then everything that must hold: check, all tests on a real or
-                  software GPU, goldens, the wasm build
+                  software GPU, goldens, the wasm build, the page in a browser if there is one
   test --long [MINUTES]
                   the sample recording in a loop for an hour (or so many minutes, from 7): fails when memory
                   or latency are more in the last minute than in the first five
@@ -36,7 +38,11 @@ usage: cargo xtask <command>
                   how to train the bundled model on a GPU machine; with the folder that came back: check its
                   weights against the engine, put them into the tree, write the card
   wasm            build the library crates for wasm32-unknown-unknown
+  start           build the page, serve it on loopback and print its address
   web             build the page into app/web/dist
+  e2e [WORD…]     drive the page in a real Chromium: all tests, or those whose name has a word
+  screenshots     pictures of the page's screens, into target/screenshots
+                  (each of the four takes --quick first: at once, but not small and fast)
 ";
 
 fn main() -> ExitCode {
@@ -59,7 +65,11 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         print!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     }
-    if !matches!(command.as_str(), "demo" | "golden" | "test" | "train") && !rest.is_empty() {
+    if !matches!(
+        command.as_str(),
+        "demo" | "golden" | "test" | "web" | "start" | "e2e" | "screenshots" | "train"
+    ) && !rest.is_empty()
+    {
         bail!(Usage(format!("`{command}` takes no arguments, found `{}`", rest.join(" "))));
     }
     match command.as_str() {
@@ -75,10 +85,26 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "setup" => setup::run(setup::Need::Everything)?,
         "train" => train::run(rest)?,
         "wasm" => wasm::run(wasm::Mode::Build)?,
-        "web" => web::run()?,
+        "web" => web::run(quick(command, rest)?)?,
+        "start" => start::run(quick(command, rest)?)?,
+        "screenshots" => e2e::screenshots(quick(command, rest)?)?,
+        "e2e" => match rest {
+            [first, words @ ..] if first == QUICK => e2e::run(wasm::Optimised::No, e2e::Program::Build, words)?,
+            words => e2e::run(wasm::Optimised::Yes, e2e::Program::Build, words)?,
+        },
         other => bail!(Usage(format!("no command `{other}`; `cargo xtask help` lists them"))),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+const QUICK: &str = "--quick";
+
+fn quick(command: &str, rest: &[String]) -> Result<wasm::Optimised> {
+    match rest {
+        [] => Ok(wasm::Optimised::Yes),
+        [quick] if quick == QUICK => Ok(wasm::Optimised::No),
+        _ => bail!(Usage(format!("`{command}` takes {QUICK}, found `{}`", rest.join(" ")))),
+    }
 }
 
 /// The command line was wrong: exit code 2.

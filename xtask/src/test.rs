@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::process::{cargo, released, root, seconds, step};
-use crate::{check, golden, setup, wasm};
+use crate::{check, e2e, golden, setup, wasm};
 
 /// Runs all checks and all tests; stops at the first step that fails.
 ///
@@ -26,6 +26,7 @@ pub fn run() -> Result<()> {
         bail!("a golden value is out; the table is above");
     }
     wasm::run(wasm::Mode::Build)?;
+    e2e::run(wasm::Optimised::No, e2e::Program::Built, &[])?;
     eprintln!("── everything holds, after {}", seconds(start.elapsed()));
     Ok(())
 }

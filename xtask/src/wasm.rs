@@ -39,27 +39,55 @@ pub fn run(mode: Mode) -> Result<()> {
     let route = route()?;
     let mut command = route.cargo(verb);
     command.args(CRATES.split_whitespace());
-    // No debug information and no optimisation, of dependencies neither: this build shows that it builds.
+    // This build shows that it builds.
+    plain(&mut command);
+    step(&format!("{name} ({})", route.name()), &mut command)
+}
+
+/// Whether a program is made small and fast, which takes minutes, or at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Optimised {
+    Yes,
+    No,
+}
+
+/// Builds programs of `package` for the tab, with its feature `feature`; where they lie.
+///
+/// Errors: neither route is open here, or the build failed.
+pub fn programs(package: &str, names: &[&str], feature: &str, optimised: Optimised) -> Result<Vec<PathBuf>> {
+    let route = route()?;
+    let mut command = route.cargo("build");
+    command.args(["--package", package, "--features", feature]);
+    for name in names {
+        command.args(["--bin", name]);
+    }
+    let folder = match optimised {
+        Optimised::Yes => {
+            command.args(["--profile", "web"]);
+            "web"
+        }
+        Optimised::No => {
+            plain(&mut command);
+            for package in HOT {
+                command.args(["--config", &format!("profile.dev.package.{package}.opt-level=3")]);
+            }
+            "debug"
+        }
+    };
+    step(&format!("web build ({})", route.name()), &mut command)?;
+    let folder = process::root().join(TARGET_FOLDER).join(TARGET).join(folder);
+    Ok(names.iter().map(|name| folder.join(format!("{name}.wasm"))).collect())
+}
+
+/// What computes on the processor: without optimisation nobody could wait for it.
+const HOT: [&str; 7] = ["sim", "pulp", "rten", "rten-gemm", "rten-simd", "rten-vecmath", "rten-tensor"];
+
+/// No debug information and no optimisation, of dependencies neither.
+fn plain(command: &mut Command) {
     command.args(["--config", "profile.dev.package.\"*\".opt-level=0"]);
     command
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
-    step(&format!("{name} ({})", route.name()), &mut command)
-}
-
-/// Builds `package` as a program of the page, optimised; where it lies.
-///
-/// Errors: neither route is open here, or the build failed.
-pub fn program(package: &str) -> Result<PathBuf> {
-    let route = route()?;
-    let mut command = route.cargo("build");
-    command.args(["--package", package, "--profile", "web", "--lib"]);
-    step(&format!("web build ({})", route.name()), &mut command)?;
-    let built = Path::new(TARGET_FOLDER)
-        .join(TARGET)
-        .join("web")
-        .join(format!("{package}.wasm"));
-    Ok(process::root().join(built))
 }
 
 enum Route {

@@ -1,57 +1,113 @@
 //! `cargo xtask web`: the page, built into `app/web/dist`, ready to be served as it lies there.
 
+mod assemble;
+pub mod serve;
+
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::process::{cargo, root, step};
-use crate::wasm;
+use crate::process::{cargo, find, output, root, step};
+use crate::wasm::{self, Optimised};
 
 /// Cloudflare Pages refuses larger files.
 const MAX_ASSET_BYTES: u64 = 25 << 20;
+/// What the page's programs may weigh together as they travel.
+const MAX_WASM_BYTES: u64 = 3 << 20;
+/// The page's own program, and its worker's.
+const PROGRAMS: [&str; 2] = ["page", "engine"];
+/// Where models may come from besides the page itself: `connect-src` of the page's rules. None so far.
+const MODEL_HOSTS: [&str; 0] = [];
+
+/// Where the page lies once it is built.
+pub fn dist() -> PathBuf {
+    root().join("app/web/dist")
+}
 
 /// Builds the page.
 ///
-/// Errors: what fails in the build; an asset that the host would refuse.
-pub fn run() -> Result<()> {
-    let program = wasm::program("app_web")?;
-    let dist = root().join("app/web/dist");
-    if dist.exists() {
-        fs::remove_dir_all(&dist).with_context(|| format!("cannot empty {}", dist.display()))?;
+/// Errors: what fails in the build; an asset that the host would refuse; programs that grew too large.
+pub fn run(optimised: Optimised) -> Result<()> {
+    let built = wasm::programs("app_web", &PROGRAMS, "page", optimised)?;
+    let glue = root().join("target/wasm/glue");
+    remake(&glue)?;
+    for program in &built {
+        let mut bindgen = cargo("run --quiet --package xtask_bindgen --");
+        step("web glue", bindgen.arg(program).arg(&glue))?;
     }
-    fs::create_dir_all(&dist).with_context(|| format!("cannot make {}", dist.display()))?;
-    let mut bindgen = cargo("run --quiet --package xtask_bindgen --");
-    step("web glue", bindgen.arg(&program).arg(&dist))?;
-    copy(&root().join("app/web/public"), &dist)?;
-    for (name, size_bytes) in sizes(&dist)? {
+    let dist = dist();
+    remake(&dist)?;
+    assemble::assemble(&glue, &dist, &connect_src())?;
+    let sizes = sizes(&dist)?;
+    for (name, size_bytes) in &sizes {
         anyhow::ensure!(
-            size_bytes <= MAX_ASSET_BYTES,
+            optimised == Optimised::No || *size_bytes <= MAX_ASSET_BYTES,
             "{name} has {size_bytes} bytes, the host takes {MAX_ASSET_BYTES}"
         );
-        eprintln!("   {:>9} {name}", size_bytes);
     }
+    report(&dist, &sizes, optimised)?;
     eprintln!("── the page is in app/web/dist");
     Ok(())
 }
 
-/// Copies the files of a folder.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
-        let path = entry?.path();
-        if let Some(name) = path.file_name() {
-            fs::copy(&path, to.join(name)).with_context(|| format!("cannot copy {}", path.display()))?;
-        }
+fn connect_src() -> String {
+    let hosts = MODEL_HOSTS.iter().map(|host| format!(" {host}"));
+    std::iter::once("'self'".to_owned()).chain(hosts).collect()
+}
+
+/// An empty folder.
+fn remake(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
     }
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
+}
+
+/// Says what travels, and holds the programs to their limit where a compressor is here.
+fn report(dist: &Path, sizes: &[(String, u64)], optimised: Optimised) -> Result<()> {
+    let mut brotli_bytes = 0;
+    for (name, size_bytes) in sizes.iter().filter(|(name, _)| name.ends_with(".wasm")) {
+        let packed = brotli(&dist.join(name));
+        let words = packed.map_or("brotli unknown: no node here".to_owned(), |packed| format!("brotli {packed}"));
+        eprintln!("   {size_bytes:>9} {name} ({words})");
+        brotli_bytes += packed.unwrap_or(0);
+    }
+    let others: u64 = sizes
+        .iter()
+        .filter(|(name, _)| !name.ends_with(".wasm"))
+        .map(|(_, bytes)| bytes)
+        .sum();
+    eprintln!("   {others:>9} in {} other files", sizes.len());
+    anyhow::ensure!(
+        optimised == Optimised::No || brotli_bytes <= MAX_WASM_BYTES,
+        "the page's programs have {brotli_bytes} bytes as they travel, at most {MAX_WASM_BYTES} are allowed"
+    );
     Ok(())
 }
 
-/// The files of a folder with their sizes, by name.
+/// The size of a file as Cloudflare would send it.
+fn brotli(file: &Path) -> Option<u64> {
+    const PROGRAM: &str = "const z = require('zlib'); \
+        console.log(z.brotliCompressSync(require('fs').readFileSync(process.argv[1]), \
+        { params: { [z.constants.BROTLI_PARAM_QUALITY]: 9 } }).length)";
+    let node = find("node")?;
+    output(Command::new(node).args(["-e", PROGRAM]).arg(file))?.parse().ok()
+}
+
+/// The files of a folder and those below with their sizes, by path.
 fn sizes(folder: &Path) -> Result<Vec<(String, u64)>> {
     let mut sizes = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        sizes.push((entry.file_name().to_string_lossy().into_owned(), entry.metadata()?.len()));
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.metadata()?.is_dir() {
+            let below = self::sizes(&entry.path())?;
+            sizes.extend(below.into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)));
+        } else {
+            sizes.push((name, entry.metadata()?.len()));
+        }
     }
     sizes.sort();
     Ok(sizes)

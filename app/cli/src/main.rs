@@ -18,7 +18,6 @@ mod progress;
 mod replay;
 mod run;
 mod say;
-mod sections;
 mod self_test;
 mod setup;
 mod source;

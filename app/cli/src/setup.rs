@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use app_sections::{EngineKind, EngineSection, ModelSection};
 use async_channel::Receiver;
 use gpu::actor::{self, Timing};
 use gpu::engine::wgpu::{AdapterChoice, list_adapters};
@@ -28,7 +29,6 @@ use crate::graph_text::GraphText;
 use crate::hybrid::{self, Watched};
 use crate::models;
 use crate::progress::shown;
-use crate::sections::{EngineKind, EngineSection, ModelSection};
 use crate::tape::With;
 
 /// The engines that were started, for [`engines_ended`].

@@ -21,6 +21,21 @@ impl Amount {
         }
     }
 
+    /// `a · b · c …`, which may be more than a word of the tab can count.
+    pub fn product<const N: usize>(factors: [usize; N]) -> Self {
+        Self {
+            fixed: factors.into_iter().map(|factor| factor as u64).product(),
+            per_cached_token: 0,
+        }
+    }
+
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            fixed: self.fixed + other.fixed,
+            per_cached_token: self.per_cached_token + other.per_cached_token,
+        }
+    }
+
     pub fn growing(fixed: usize, per_cached_token: usize) -> Self {
         Self {
             fixed: fixed as u64,

@@ -114,7 +114,7 @@ impl Linear {
             .touch(bindings, "y", written)
             .touch(bindings, "bias", Amount::fixed(self.bias.map_or(0, |_| 4 * rows)))
             .touch(bindings, "addend", self.addend.map_or(Amount::default(), |_| written))
-            .compute(Unit::F32, Amount::fixed(rows * k * (2 * t + self.weight.unpacking())));
+            .compute(Unit::F32, Amount::product([rows, k, 2 * t + self.weight.unpacking()]));
         if self.gelu.is_some() {
             cost = cost.compute(Unit::F32, Amount::fixed(16 * t * rows));
         }

@@ -74,8 +74,12 @@ impl Kernel for Matmul {
         let linear = &self.linear;
         let side = side(self.wide) as usize;
         let (n_rows, t) = (linear.weight.n_rows, linear.t);
-        linear.cost(bindings).class(Class::Matmul).read_again(Amount::fixed(
-            (t.div_ceil(side) - 1) * linear.weight.size_bytes() + (n_rows.div_ceil(side) - 1) * 4 * t * linear.k,
-        ))
+        linear.cost(bindings).class(Class::Matmul).read_again(
+            Amount::product([t.div_ceil(side) - 1, linear.weight.size_bytes()]).plus(Amount::product([
+                n_rows.div_ceil(side) - 1,
+                4 * t,
+                linear.k,
+            ])),
+        )
     }
 }

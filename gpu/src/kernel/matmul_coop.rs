@@ -174,11 +174,15 @@ impl Kernel for MatmulCoop {
             .touch(bindings, "y", Amount::fixed(if self.half { 2 } else { 4 } * t * rows))
             .touch(bindings, "bias", bias.map_or(none, |_| Amount::fixed(4 * rows)))
             .touch(bindings, "addend", addend.map_or(none, |_| Amount::fixed(4 * t * rows)))
-            .compute(Unit::Matrix, Amount::fixed(2 * weights * t * k * rows))
-            .compute(Unit::F32, Amount::fixed(weights * row_tiles * rows * k * weight.unpacking()))
-            .read_again(Amount::fixed(
-                (row_tiles - 1) * weights * weight.size_bytes() + (column_tiles - 1) * 2 * t * k,
-            ));
+            .compute(Unit::Matrix, Amount::product([2 * weights, t, k, rows]))
+            .compute(Unit::F32, Amount::product([weights, row_tiles, rows, k, weight.unpacking()]))
+            .read_again(
+                Amount::product([row_tiles - 1, weights, weight.size_bytes()]).plus(Amount::product([
+                    column_tiles - 1,
+                    2 * t,
+                    k,
+                ])),
+            );
         if self.up.is_none() {
             cost = cost.touch(bindings, "packed_up", none).touch(bindings, "scales_up", none);
         }

@@ -51,8 +51,12 @@ impl Kernel for MatmulDirect {
     fn cost(&self, bindings: &[Binding]) -> Cost {
         let linear = &self.linear;
         let (n_rows, t) = (linear.weight.n_rows, linear.t);
-        linear.cost(bindings).class(Class::Matmul).read_again(Amount::fixed(
-            (t.div_ceil(8) - 1) * linear.weight.size_bytes() + (n_rows.div_ceil(8) - 1) * 4 * t * linear.k,
-        ))
+        linear.cost(bindings).class(Class::Matmul).read_again(
+            Amount::product([t.div_ceil(8) - 1, linear.weight.size_bytes()]).plus(Amount::product([
+                n_rows.div_ceil(8) - 1,
+                4 * t,
+                linear.k,
+            ])),
+        )
     }
 }

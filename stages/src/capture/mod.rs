@@ -1,5 +1,6 @@
 //! Where pictures and sound come from: files, folders, videos, screens, microphones. Native only, but for the decoding of pictures.
 
+pub mod pace;
 pub mod picture;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -10,8 +11,6 @@ mod ffmpeg;
 pub mod file;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod frames;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod pace;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod screen;
 #[cfg(not(target_arch = "wasm32"))]

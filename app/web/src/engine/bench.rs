@@ -12,7 +12,7 @@ use pipeline::time::Clock;
 use pipeline::trace::TraceHandle;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use app_web::run::{Error, Result};
 
 /// What is to be measured.
 #[derive(Debug, Deserialize)]
@@ -55,7 +55,7 @@ const POCKET: &str = "pocket-vl";
 
 fn config_json(shape: &str) -> Option<&'static str> {
     match shape {
-        POCKET => Some(include_str!("../../../models/pocket-vl/config.json")),
+        POCKET => Some(include_str!("../../../../models/pocket-vl/config.json")),
         _ => published::config_json(shape),
     }
 }

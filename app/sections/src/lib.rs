@@ -1,5 +1,5 @@
-//! The sections `[model.NAME]` and `[engine.NAME]` of a configuration: their keys, defaults and faults. Not what they start
-//! (`setup.rs`).
+//! The sections `[model.NAME]` and `[engine.NAME]` of a configuration: their keys, defaults and faults, for the program and the
+//! page. Not what they start.
 
 use gpu::protocol::{LoadOptions, Quant};
 use pipeline::error::Fault;

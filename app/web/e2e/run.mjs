@@ -1,0 +1,19 @@
+// Runs the tests one after another, or those whose name has a word of the command line; exit code 1 if one fails.
+import { tests } from "./tests.mjs";
+
+const wanted = process.argv.slice(2);
+const chosen = tests.filter(({ name }) => wanted.length === 0 || wanted.some((word) => name.includes(word)));
+let failed = 0;
+for (const { name, run } of chosen) {
+  const start = Date.now();
+  const seconds = () => `${((Date.now() - start) / 1000).toFixed(1)} s`;
+  try {
+    const note = await run();
+    console.log(`ok      ${name} (${seconds()})${note ? `: ${note}` : ""}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAILED  ${name} (${seconds()})\n        ${error.stack ?? error}`);
+  }
+}
+console.log(`${chosen.length - failed} of ${chosen.length} hold`);
+process.exit(failed === 0 && chosen.length > 0 ? 0 : 1);

@@ -1,0 +1,215 @@
+//! A configuration's text → engines at work with models on them, kept over runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use app_sections::{EngineKind, EngineSection, ModelSection};
+use async_channel::Sender;
+use gpu::actor::{self, Timing};
+use gpu::engine::wgpu::{AdapterChoice, WgpuEngine};
+use gpu::protocol::{GpuHandle, LoadProgress};
+use gpu::weights::source::Source;
+use pipeline::error::Fault;
+use pipeline::graph::{Graph, StageSpec};
+use pipeline::registry::Registry;
+use pipeline::time::Clock;
+use pipeline::trace::TraceHandle;
+use sim::{Kernels, SimEngine};
+use stages::{Env, Model, ModelText};
+
+use super::error::Result;
+use super::source::Shots;
+use super::{sink, source, text};
+use crate::protocol::{self, Notice, Progress, Ready, Step, ToPage};
+
+/// Models that travel with the page.
+pub const POCKET_MODELS: [&str; 1] = ["pocket-vl"];
+
+/// Engines and models of a configuration.
+pub struct Prepared {
+    /// The text that was checked.
+    pub config: String,
+    pub clock: Clock,
+    pub ready: Ready,
+    engines: BTreeMap<String, GpuHandle>,
+    models: BTreeMap<String, Model>,
+}
+
+impl Prepared {
+    /// What a run's stages are built from.
+    pub fn registry(&self, shots: &Shots, page: &Sender<ToPage>) -> Registry {
+        let env = Env {
+            engines: self.engines.clone(),
+            models: self.models.clone(),
+            ..Env::default()
+        };
+        registry(env, shots, page)
+    }
+}
+
+/// The types of stage in the tab, and how sections are checked there.
+pub fn registry(env: Env, shots: &Shots, page: &Sender<ToPage>) -> Registry {
+    let mut registry = Registry::new();
+    stages::register(&mut registry, &Arc::new(env));
+    source::register(&mut registry, shots);
+    sink::register(&mut registry, page);
+    registry.model_check(|_, table| match ModelSection::read(table) {
+        Err(faults) => faults,
+        Ok(section) if POCKET_MODELS.contains(&section.source.as_str()) => Vec::new(),
+        Ok(section) => {
+            let known = POCKET_MODELS.map(|name| format!("\"{name}\"")).join(", ");
+            let message = format!("there is no model \"{}\" in the tab", section.source);
+            vec![Fault::new("source", message, known)]
+        }
+    });
+    registry.engine_check(|_, table| EngineSection::read(table).err().unwrap_or_default());
+    registry
+}
+
+/// Checks a text as the page does while it is edited.
+///
+/// Errors: all faults together.
+pub fn check(config: &str) -> std::result::Result<Graph, pipeline::error::Error> {
+    let (page, _heard) = async_channel::bounded(1);
+    Graph::from_toml(config, &registry(Env::default(), &Shots::Files(Arc::from([])), &page))
+}
+
+/// Checks the text, starts the engines that it uses, and loads the models onto them. `files` gives the files of a model by its
+/// name; the page is told how far everything is.
+///
+/// Errors: all faults of the text together; no adapter, or one that is too small; files that do not arrive; a model that cannot
+/// be loaded.
+pub async fn prepare(
+    config: &str,
+    kind: protocol::EngineKind,
+    files: impl AsyncFn(&str) -> Result<Arc<dyn Source>>,
+    page: &Sender<ToPage>,
+) -> Result<Prepared> {
+    check(config)?;
+    let config = match kind {
+        protocol::EngineKind::AsWritten => config.to_owned(),
+        protocol::EngineKind::Simulator => text::simulated(config),
+    };
+    let graph = check(&config)?;
+    let clock = clock_for(&graph);
+    let wall = Clock::new();
+    let start = wall.now();
+    let mut engines = BTreeMap::new();
+    for name in names(&graph, |stage| stage.engine.as_deref()) {
+        let timing = Timing {
+            clock: clock.clone(),
+            trace: TraceHandle::off(),
+        };
+        engines.insert(name.to_owned(), start_engine(&graph, name, timing, page).await?);
+    }
+    let mut models = BTreeMap::new();
+    let mut weight_bytes = 0;
+    for name in names(&graph, |stage| stage.model.as_deref()) {
+        let Some(section) = graph.models().get(name).and_then(|table| ModelSection::read(table).ok()) else {
+            continue;
+        };
+        let source = files(&section.source).await?;
+        let text = Arc::new(ModelText::load(&*source).await?);
+        let mut loaded = BTreeMap::new();
+        let users = graph.stages().iter().filter(|stage| stage.model.as_deref() == Some(name));
+        for engine_name in users.filter_map(|stage| stage.engine.as_deref()).collect::<BTreeSet<_>>() {
+            let Some(engine) = engines.get(engine_name) else { continue };
+            let info = load(engine, &source, &section, page).await?;
+            weight_bytes += info.weight_bytes;
+            loaded.insert(engine_name.to_owned(), info);
+        }
+        models.insert(name.to_owned(), Model { text, loaded });
+    }
+    let mut ready = Ready {
+        adapter: String::new(),
+        is_software: false,
+        is_simulated: false,
+        weight_bytes,
+        memory_bytes: 0,
+        load_ms: wall.now().since(start).as_millis() as u64,
+    };
+    for (name, engine) in &engines {
+        let stats = engine.stats().await?;
+        ready.memory_bytes += stats.memory_bytes;
+        ready.is_software |= stats.adapter.software;
+        ready.is_simulated |= engine_section(&graph, name).is_some_and(|section| section.kind == EngineKind::Sim);
+        ready.adapter = stats.adapter.name;
+    }
+    Ok(Prepared {
+        config,
+        clock,
+        ready,
+        engines,
+        models,
+    })
+}
+
+/// The names that stages use, each once.
+fn names<'a>(graph: &'a Graph, of: impl Fn(&'a StageSpec) -> Option<&'a str>) -> BTreeSet<&'a str> {
+    graph.stages().iter().filter_map(of).collect()
+}
+
+/// A checked graph has sections that can be read.
+fn engine_section(graph: &Graph, name: &str) -> Option<EngineSection> {
+    graph.engines().get(name).and_then(|table| EngineSection::read(table).ok())
+}
+
+/// Time is virtual where an engine charges time that is modelled, else real.
+fn clock_for(graph: &Graph) -> Clock {
+    let charges = |name: &str| {
+        let section = engine_section(graph, name);
+        section.is_some_and(|section| section.kind == EngineKind::Sim && section.stands_for.is_some())
+    };
+    match names(graph, |stage| stage.engine.as_deref()).into_iter().any(charges) {
+        true => Clock::new_virtual(),
+        false => Clock::new(),
+    }
+}
+
+async fn start_engine(graph: &Graph, name: &str, timing: Timing, page: &Sender<ToPage>) -> Result<GpuHandle> {
+    let section = engine_section(graph, name);
+    let is_sim = section.as_ref().is_none_or(|section| section.kind == EngineKind::Sim);
+    let device = section.and_then(|section| section.stands_for);
+    if is_sim {
+        let clock = timing.clock.clone();
+        let make = move || {
+            std::future::ready(Ok(match &device {
+                Some(device) => SimEngine::charging(Kernels::Fast, device.clone(), clock.clone()),
+                None => SimEngine::new(Kernels::Fast),
+            }))
+        };
+        return Ok(actor::start(name, timing, make).await?);
+    }
+    let n_opened = AtomicU32::new(0);
+    let page = page.clone();
+    let make = move || {
+        if n_opened.fetch_add(1, Ordering::Relaxed) > 0 {
+            // Only words: a page that is slow does without them.
+            let _ = page.try_send(ToPage::Notice(Notice::DeviceLost));
+        }
+        WgpuEngine::new(AdapterChoice::default())
+    };
+    Ok(actor::start(name, timing, make).await?)
+}
+
+async fn load(
+    engine: &GpuHandle,
+    source: &Arc<dyn Source>,
+    section: &ModelSection,
+    page: &Sender<ToPage>,
+) -> Result<gpu::protocol::ModelInfo> {
+    let (tell, told) = async_channel::bounded::<LoadProgress>(4);
+    let progress = async {
+        while let Ok(progress) = told.recv().await {
+            let _ = page.try_send(ToPage::Progress(Progress {
+                step: Step::Load,
+                done_bytes: progress.done_bytes,
+                total_bytes: progress.total_bytes,
+            }));
+        }
+    };
+    let load = engine.load(source.clone(), section.load_options(), Some(tell));
+    let (loaded, ()) = futures::join!(load, progress);
+    Ok(loaded?)
+}

@@ -1,0 +1,357 @@
+//! What the page knows: the phase that it is in, what was said, how the pipeline does. Plain Rust with no view in it.
+
+use std::collections::VecDeque;
+
+use crate::protocol::{Counters, Failure, FailureKind, LinkShape, Notice, PlanRow, Progress, Rate, Ready, Step, ToPage, Words};
+
+/// How many answers are kept.
+const MAX_ENTRIES: usize = 200;
+/// Over how long a stage's busy share and a rate of bytes are taken.
+const WINDOW_MS: f64 = 1000.0;
+/// How fast a screen reader is taken to speak.
+const SPOKEN_CHARS_PER_MS: f64 = 0.016;
+
+/// Where the person is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Phase {
+    #[default]
+    Start,
+    Loading,
+    Live,
+    /// The run is over; its words stay.
+    Over,
+    Failed(Failure),
+}
+
+/// A download or a load.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loading {
+    pub step: Option<Step>,
+    pub done_bytes: u64,
+    pub total_bytes: u64,
+    pub is_held: bool,
+    /// When this step began, and what was there by then.
+    since: Option<(f64, u64)>,
+    now_ms: f64,
+}
+
+impl Loading {
+    fn hear(&mut self, progress: &Progress, now_ms: f64) {
+        if self.step != Some(progress.step) {
+            self.since = Some((now_ms, progress.done_bytes));
+        }
+        self.step = Some(progress.step);
+        self.done_bytes = progress.done_bytes;
+        self.total_bytes = progress.total_bytes;
+        self.now_ms = now_ms;
+    }
+
+    /// 0 to 1.
+    pub fn share(&self) -> f64 {
+        match self.total_bytes {
+            0 => 0.0,
+            total => (self.done_bytes as f64 / total as f64).min(1.0),
+        }
+    }
+
+    /// Bytes a second since the step began.
+    pub fn rate(&self) -> Option<f64> {
+        let (start_ms, before) = self.since?;
+        let elapsed_ms = self.now_ms - start_ms;
+        (elapsed_ms > 200.0).then(|| self.done_bytes.saturating_sub(before) as f64 / elapsed_ms * 1000.0)
+    }
+
+    pub fn left_s(&self) -> Option<f64> {
+        let rate = self.rate().filter(|rate| *rate > 0.0)?;
+        Some(self.total_bytes.saturating_sub(self.done_bytes) as f64 / rate)
+    }
+}
+
+/// An answer, or what there is of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Grows by one an answer.
+    pub id: u64,
+    pub words: Words,
+}
+
+/// Says finished answers to a screen reader, one at a time: while it must still be speaking the newest waits, and those
+/// between are left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Announcer {
+    said: String,
+    until_ms: f64,
+    waiting: Option<String>,
+}
+
+impl Announcer {
+    fn say(&mut self, text: String, now_ms: f64) {
+        self.waiting = Some(text);
+        self.tick(now_ms);
+    }
+
+    fn tick(&mut self, now_ms: f64) {
+        if now_ms < self.until_ms {
+            return;
+        }
+        if let Some(text) = self.waiting.take() {
+            self.until_ms = now_ms + text.chars().count() as f64 / SPOKEN_CHARS_PER_MS;
+            self.said = text;
+        }
+    }
+}
+
+/// All that the page knows of the engine's worker.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Session {
+    pub phase: Phase,
+    pub is_awake: bool,
+    pub loading: Loading,
+    pub ready: Option<Ready>,
+    /// Of the configuration as it was last checked.
+    pub faults: Vec<String>,
+    pub plan: Vec<PlanRow>,
+    /// Oldest first.
+    pub entries: VecDeque<Entry>,
+    pub links: Vec<LinkShape>,
+    pub counters: Counters,
+    earlier: VecDeque<Counters>,
+    pub rate: Option<Rate>,
+    pub notice: Option<Notice>,
+    n_entries: u64,
+    announcer: Announcer,
+}
+
+impl Session {
+    /// A download or load begins.
+    pub fn load(&mut self) {
+        self.phase = Phase::Loading;
+        self.loading = Loading::default();
+        self.notice = None;
+    }
+
+    pub fn fail(&mut self, kind: FailureKind, message: impl Into<String>) {
+        let message = message.into();
+        self.phase = match kind {
+            FailureKind::Cancelled => Phase::Start,
+            kind => Phase::Failed(Failure { kind, message }),
+        };
+    }
+
+    /// Takes in a message of the worker.
+    pub fn hear(&mut self, message: ToPage, now_ms: f64) {
+        match message {
+            ToPage::Awake => self.is_awake = true,
+            ToPage::Progress(progress) => self.loading.hear(&progress, now_ms),
+            ToPage::Ready(ready) => self.ready = Some(ready),
+            ToPage::Checked { faults } => self.faults = faults,
+            ToPage::Planned { rows } => self.plan.extend(rows),
+            ToPage::Began { links } => {
+                self.phase = Phase::Live;
+                self.links = links;
+                self.counters = Counters::default();
+                self.earlier.clear();
+                self.entries.clear();
+                self.rate = None;
+                self.notice = None;
+            }
+            ToPage::Text(words) => self.hear_words(words, now_ms),
+            ToPage::Counters(counters) => self.hear_counters(counters),
+            ToPage::Rate(rate) => self.rate = Some(rate),
+            ToPage::Notice(notice) => {
+                let is_loss = notice == Notice::DeviceLost;
+                // What follows from a loss is not worth more words than the loss.
+                if is_loss || self.notice != Some(Notice::DeviceLost) {
+                    self.notice = Some(notice);
+                }
+                if is_loss {
+                    let said = "The GPU was lost. It is being opened again, and the narration goes on.";
+                    self.announcer.say(said.to_owned(), now_ms);
+                }
+            }
+            ToPage::Failed(failure) => {
+                if failure.kind != FailureKind::Config {
+                    self.ready = None;
+                }
+                self.fail(failure.kind, failure.message);
+            }
+            ToPage::Ended => self.phase = Phase::Over,
+            ToPage::WantShot | ToPage::VoiceReady => {}
+        }
+    }
+
+    fn hear_words(&mut self, words: Words, now_ms: f64) {
+        let same = |entry: &Entry| {
+            let old = &entry.words;
+            !old.is_finished && (old.turn, old.pts_ms, &old.frame) == (words.turn, words.pts_ms, &words.frame)
+        };
+        if words.is_finished && !words.is_thought {
+            // Words came after the loss: it is over.
+            self.notice = None;
+            if !words.text.is_empty() {
+                self.announcer.say(words.text.clone(), now_ms);
+            }
+        }
+        match self.entries.back_mut().filter(|entry| same(entry)) {
+            Some(entry) => entry.words = words,
+            None => {
+                self.entries.push_back(Entry {
+                    id: self.n_entries,
+                    words,
+                });
+                self.n_entries += 1;
+            }
+        }
+        if self.entries.len() > MAX_ENTRIES {
+            self.entries.pop_front();
+        }
+    }
+
+    fn hear_counters(&mut self, counters: Counters) {
+        let now_ms = counters.elapsed_ms as f64;
+        self.earlier.push_back(std::mem::replace(&mut self.counters, counters));
+        // One that is older than the window stays, so that the window is whole.
+        while self
+            .earlier
+            .get(1)
+            .is_some_and(|second| second.elapsed_ms as f64 + WINDOW_MS <= now_ms)
+        {
+            self.earlier.pop_front();
+        }
+    }
+
+    /// The share of the last second in which a stage did not wait: 0 to 1.
+    pub fn busy_share(&self, stage: &str) -> f64 {
+        let busy = |counters: &Counters| {
+            counters
+                .stages
+                .iter()
+                .find(|other| other.name == stage)
+                .map_or(0, |s| s.busy_ms)
+        };
+        let Some(earlier) = self.earlier.front() else { return 0.0 };
+        let elapsed = self.counters.elapsed_ms.saturating_sub(earlier.elapsed_ms);
+        match elapsed {
+            0 => 0.0,
+            elapsed => (busy(&self.counters).saturating_sub(busy(earlier)) as f64 / elapsed as f64).min(1.0),
+        }
+    }
+
+    /// What a screen reader is to say now.
+    pub fn announced(&self) -> &str {
+        &self.announcer.said
+    }
+
+    /// Time goes on: what waits may be said.
+    pub fn tick(&mut self, now_ms: f64) {
+        self.announcer.tick(now_ms);
+    }
+
+    /// Whether [`Session::tick`] has something to do.
+    pub fn has_waiting(&self) -> bool {
+        self.announcer.waiting.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::StageCounters;
+
+    fn words(frame: u64, text: &str, is_finished: bool) -> ToPage {
+        ToPage::Text(Words {
+            turn: 0,
+            pts_ms: frame * 500,
+            frame: Some((frame, format!("{frame:03}"))),
+            text: text.to_owned(),
+            is_thought: false,
+            is_finished,
+        })
+    }
+
+    #[test]
+    fn an_answer_grows_in_its_place_and_is_announced_once_whole() {
+        let mut session = Session::default();
+        session.hear(ToPage::Began { links: Vec::new() }, 0.0);
+        session.hear(words(0, "A", false), 1.0);
+        session.hear(words(0, "A window", false), 2.0);
+        assert_eq!((session.entries.len(), session.announced()), (1, ""));
+        session.hear(words(0, "A window.", true), 3.0);
+        session.hear(words(1, "It", false), 4.0);
+        assert_eq!(session.announced(), "A window.");
+        let texts: Vec<_> = session.entries.iter().map(|entry| entry.words.text.as_str()).collect();
+        assert_eq!(texts, ["A window.", "It"]);
+    }
+
+    #[test]
+    fn a_screen_reader_is_not_flooded_and_hears_the_newest() {
+        let mut session = Session::default();
+        let long = "x".repeat(160);
+        session.hear(words(0, &long, true), 0.0);
+        session.hear(words(1, "second", true), 100.0);
+        session.hear(words(2, "third", true), 200.0);
+        assert_eq!(session.announced(), long);
+        session.tick(9_000.0);
+        assert!(session.has_waiting());
+        session.tick(10_000.0);
+        assert_eq!((session.announced(), session.has_waiting()), ("third", false));
+    }
+
+    #[test]
+    fn progress_gives_a_rate_and_what_is_left() {
+        let mut session = Session::default();
+        session.load();
+        for (now_ms, done_bytes) in [(0.0, 0), (1000.0, 250), (2000.0, 500)] {
+            let progress = Progress {
+                step: Step::Fetch,
+                done_bytes,
+                total_bytes: 1000,
+            };
+            session.hear(ToPage::Progress(progress), now_ms);
+        }
+        let loading = &session.loading;
+        assert_eq!(
+            (loading.share(), loading.rate(), loading.left_s()),
+            (0.5, Some(250.0), Some(2.0))
+        );
+    }
+
+    #[test]
+    fn a_cancelled_download_is_no_failure_and_a_lost_device_is_forgotten_with_the_next_words() {
+        let mut session = Session::default();
+        session.load();
+        session.hear(
+            ToPage::Failed(Failure {
+                kind: FailureKind::Cancelled,
+                message: String::new(),
+            }),
+            0.0,
+        );
+        assert_eq!(session.phase, Phase::Start);
+        session.hear(ToPage::Notice(Notice::DeviceLost), 1.0);
+        assert!(session.notice.is_some() && session.announced().contains("lost"));
+        session.hear(words(0, "A window.", true), 2.0);
+        assert_eq!(session.notice, None);
+    }
+
+    #[test]
+    fn a_stage_is_busy_for_its_share_of_the_last_second() {
+        let mut session = Session::default();
+        for (elapsed_ms, busy_ms) in [(0, 0), (500, 0), (1000, 0), (1500, 500), (2000, 750)] {
+            let stage = StageCounters {
+                name: "encode".into(),
+                busy_ms,
+                ..StageCounters::default()
+            };
+            session.hear(
+                ToPage::Counters(Counters {
+                    elapsed_ms,
+                    links: Vec::new(),
+                    stages: vec![stage],
+                }),
+                0.0,
+            );
+        }
+        assert_eq!(session.busy_share("encode"), 0.75);
+    }
+}

@@ -1,0 +1,116 @@
+//! The worker's work without a browser: the unmodified configuration on the simulator, and the voice.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use app_web::protocol::{EngineKind, FailureKind, ToPage};
+use app_web::run::prepared::prepare;
+use app_web::run::source::Shots;
+use app_web::run::{Error, Result, play, voice};
+use async_channel::bounded;
+use gpu::weights::source::{Folder, Source};
+use stages::tts::voices::VoiceFiles;
+
+const NARRATE: &str = include_str!("../../../configs/narrate.toml");
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+async fn files(name: &str) -> Result<Arc<dyn Source>> {
+    let folder: Arc<dyn Source> = Arc::new(Folder::open(root().join("models").join(name))?);
+    Ok(folder)
+}
+
+fn picture(name: &str) -> (String, Vec<u8>) {
+    let path = root().join(format!("tests/data/recording/{name}.png"));
+    (name.to_owned(), std::fs::read(path).unwrap())
+}
+
+#[tokio::test]
+async fn a_picture_is_narrated_and_the_page_hears_of_everything() {
+    let (page, heard) = bounded(4096);
+    let prepared = prepare(NARRATE, EngineKind::Simulator, files, &page).await.unwrap();
+    assert!(prepared.ready.is_simulated && prepared.ready.weight_bytes > 5_000_000);
+    // Frames that show nothing new are passed over.
+    let shots = Shots::Files([picture("024"), picture("024")].into());
+    let mut handle = None;
+    play(&prepared, shots, &page, |run| handle = Some(run)).await.unwrap();
+    assert!(handle.is_some());
+    drop(page);
+    let mut messages = Vec::new();
+    while let Ok(message) = heard.recv().await {
+        messages.push(message);
+    }
+    let is = |what: fn(&ToPage) -> bool| messages.iter().any(what);
+    assert!(is(
+        |message| matches!(message, ToPage::Progress(progress) if progress.total_bytes > 0)
+    ));
+    assert!(is(
+        |message| matches!(message, ToPage::Began { links } if links.iter().any(|link| link.name == "screen -> changes"))
+    ));
+    assert!(is(
+        |message| matches!(message, ToPage::Rate(rate) if rate.tokens_per_s > 0.0 && rate.new_tokens > 5.0)
+    ));
+    let words = messages.iter().filter_map(|message| match message {
+        ToPage::Text(words) if words.is_finished => Some((words.frame.clone(), words.text.as_str())),
+        _ => None,
+    });
+    let words: Vec<_> = words.collect();
+    assert_eq!(words.len(), 1, "{words:?}");
+    assert_eq!(words[0].0, Some((0, "024".to_owned())));
+    assert!(words[0].1.contains("Build failed"), "{words:?}");
+    let last = messages.iter().rev().find_map(|message| match message {
+        ToPage::Counters(counters) => Some(counters),
+        _ => None,
+    });
+    let last = last.unwrap();
+    let sent = |name: &str| last.stages.iter().find(|stage| stage.name == name).unwrap().sent;
+    assert_eq!((sent("screen"), sent("changes")), (2, 1));
+}
+
+#[tokio::test]
+async fn a_configuration_with_faults_is_one_failure_with_all_of_them() {
+    let (page, _heard) = bounded(8);
+    let text = NARRATE
+        .replace("\"pocket-vl\"", "\"Qwen/Qwen3-VL-8B-Instruct\"")
+        .replace("fps      = 2.0", "fps      = 0");
+    let failed = prepare(&text, EngineKind::AsWritten, files, &page).await.err().unwrap();
+    let failure = failed.failure();
+    assert_eq!(failure.kind, FailureKind::Config);
+    assert!(
+        failure.message.contains("model.eyes.source") && failure.message.contains("stage.screen.fps"),
+        "{failure:?}"
+    );
+    let gone = async |_: &str| -> Result<Arc<dyn Source>> {
+        Err(Error::Download {
+            file: "model.safetensors".into(),
+            message: "no network".into(),
+        })
+    };
+    let failed = prepare(NARRATE, EngineKind::Simulator, gone, &page).await.err().unwrap();
+    assert_eq!(failed.failure().kind, FailureKind::Network);
+}
+
+#[tokio::test]
+async fn words_become_sound_that_is_not_silent() {
+    let read = |name: &str| std::fs::read(root().join("models/joe").join(name)).unwrap();
+    let voice_files = VoiceFiles {
+        onnx: read("joe.onnx.zz").into(),
+        json: read("joe.onnx.json").into(),
+    };
+    let (say, words) = bounded(2);
+    let (sound, heard) = bounded(64);
+    say.send("An error dialog.".to_owned()).await.unwrap();
+    drop(say);
+    voice::speak(voice_files, words, sound, |_| ()).await.unwrap();
+    let (mut n_samples, mut energy, mut rate_hz) = (0, 0.0, 0);
+    while let Ok(part) = heard.try_recv() {
+        n_samples += part.samples.len();
+        energy += part.samples.iter().map(|x| f64::from(x * x)).sum::<f64>();
+        rate_hz = part.rate_hz;
+    }
+    let seconds = n_samples as f64 / f64::from(rate_hz);
+    assert!((0.5..4.0).contains(&seconds), "{seconds} s");
+    assert!((energy / n_samples as f64).sqrt() > 0.01, "it is silent");
+}
