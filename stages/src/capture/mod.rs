@@ -11,6 +11,8 @@ pub mod file;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod frames;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod microphone;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod pace;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod screen;
@@ -30,6 +32,7 @@ pub(crate) fn register(registry: &mut Registry, env: &Arc<Env>) {
     video::register(registry, env);
     screen::register(registry);
     audio::register(registry, env);
+    microphone::register(registry);
 }
 
 /// In the tab the page captures; it registers its own sources.
