@@ -9,6 +9,7 @@ mod goldens;
 mod goldens_parakeet;
 mod kernels;
 mod lost_in_narration;
+mod packed_voice;
 mod recording;
 mod recovery;
 mod transcribe;
