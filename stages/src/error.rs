@@ -33,6 +33,10 @@ pub enum Error {
     Ffmpeg { path: PathBuf, message: String },
     #[error("the screen cannot be captured: {reason}")]
     NoScreen { reason: String },
+    #[error("no microphone can be used: {reason}")]
+    NoMicrophone { reason: String },
+    #[error("no speaker can be used: {reason}")]
+    NoLoudspeaker { reason: String },
 
     #[error("{}: {message}", path.display())]
     Sound { path: PathBuf, message: String },

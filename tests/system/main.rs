@@ -10,6 +10,7 @@ mod goldens_parakeet;
 mod hybrid;
 mod kernels;
 mod lost_in_narration;
+mod packed_voice;
 mod recording;
 mod recovery;
 mod transcribe;

@@ -7,8 +7,11 @@ use anyhow::{Context, Result};
 use futures::executor::block_on;
 use gpu::protocol::speech::{SpeechOptions, TranscribeRequest};
 use gpu::protocol::{GpuHandle, Quant};
+use pipeline::alone::{packets, run_alone};
+use pipeline::packet::{Audio, Body, Finish, Speech, Text};
 use stages::sound::{Sound, SoundAt};
 use stages::stt::model;
+use stages::stt::parakeet::{Parakeet, ParakeetConfig};
 use stages::stt::recognise::{Ear, Heard};
 
 fn folder() -> PathBuf {
@@ -96,6 +99,126 @@ fn the_final_text_does_not_depend_on_how_the_sound_is_cut() -> Result<()> {
         let finished = utterance.finish().await?;
         assert_eq!(finished, whole);
         assert!(finished.words.starts_with(&settled));
+        Ok(())
+    })
+}
+
+/// What `stt.parakeet` sends for these bodies, a second apart: finished or not, and the text.
+async fn told(ear: &Ear, partial_ms: u32, bodies: Vec<Body>) -> Result<Vec<Text>> {
+    let stage = Parakeet::new(ParakeetConfig { partial_ms }, ear.clone());
+    let alone = run_alone(stage, packets(bodies)).await;
+    alone.result.map_err(|error| anyhow::anyhow!("{error}"))?;
+    let texts = alone.sent.into_iter().map(|packet| match packet.body {
+        Body::Text(text) => Ok(text),
+        other => anyhow::bail!("{other:?}"),
+    });
+    texts.collect()
+}
+
+fn blocks(samples: &[f32], size: usize) -> Vec<Body> {
+    let audio = |samples: &[f32]| Audio {
+        rate_hz: 16_000,
+        samples: samples.into(),
+        ..Audio::default()
+    };
+    samples.chunks(size).map(|piece| Body::Audio(audio(piece))).collect()
+}
+
+fn end(samples: &[f32], kept: bool) -> Body {
+    Body::Speech(Speech {
+        rate_hz: 16_000,
+        samples: samples.into(),
+        kept,
+        about: None,
+    })
+}
+
+#[test]
+fn the_stage_hears_the_same_however_sound_comes_and_ends() -> Result<()> {
+    // 28 s: a window and a rest.
+    let samples = samples()?.repeat(7);
+    let engine = tests::actors()?.into_iter().next().context("an engine")?.1;
+    block_on(async {
+        let ear = ear(&engine, false).await?;
+        let whole = hear(&ear, &samples, samples.len()).await?;
+        let n = samples.len();
+        // 20 ms and 2 s, and odd; the end by the end of the input, by an empty end, with the last samples, and with all of them.
+        let with_end =
+            |size: usize, n_sent: usize| [blocks(&samples[..n_sent], size), vec![end(&samples[n_sent..], true)]].concat();
+        let inputs = [
+            blocks(&samples, 320),
+            with_end(32_000, n),
+            with_end(7777, n - 9000),
+            with_end(1, 0),
+        ];
+        for (index, input) in inputs.into_iter().enumerate() {
+            let texts = told(&ear, 0, input).await?;
+            assert_eq!(texts.len(), 1, "{index}");
+            let spoken = texts[0].spoken.as_ref().context("times")?;
+            assert_eq!(
+                (&texts[0].text, spoken.n_settled),
+                (&whole.text, whole.words.len()),
+                "{index}"
+            );
+            assert!(
+                spoken
+                    .words
+                    .iter()
+                    .zip(&whole.words)
+                    .all(|(a, b)| { (&a.text, a.start, a.end, a.confidence) == (&b.text, b.start, b.end, b.confidence) })
+            );
+            assert_eq!(spoken.end.since(spoken.start).as_millis(), n as u128 / 16, "{index}");
+        }
+        // What is told on the way: texts that replace each other, of which the settled words stay.
+        let texts = told(&ear, 4000, blocks(&samples, 16_000)).await?;
+        let (last, before) = texts.split_last().context("texts")?;
+        assert_eq!((&last.text, last.finished), (&whole.text, Some(Finish::Stop)));
+        assert!(
+            before.len() >= 4 && before.iter().all(|text| text.finished.is_none()),
+            "{before:?}"
+        );
+        let mut n_settled = 0;
+        for text in before {
+            let spoken = text.spoken.as_ref().context("times")?;
+            let words = last.spoken.as_ref().map(|spoken| &spoken.words).context("times")?;
+            assert_eq!(spoken.words[..spoken.n_settled], words[..spoken.n_settled]);
+            n_settled = n_settled.max(spoken.n_settled);
+        }
+        assert!(n_settled > 0);
+        Ok(())
+    })
+}
+
+#[test]
+fn utterances_follow_each_other_in_the_stage() -> Result<()> {
+    let samples = samples()?;
+    let engine = tests::actors()?.into_iter().next().context("an engine")?.1;
+    block_on(async {
+        let ear = ear(&engine, false).await?;
+        let whole = hear(&ear, &samples, samples.len()).await?.text;
+        let ask = || blocks(&[], 1).into_iter().chain([Body::Audio(Audio::default())]);
+        let bodies: Vec<Body> = ask()
+            .chain(blocks(&samples, 8000))
+            .chain(ask())
+            .chain([end(&[], true)])
+            .chain(blocks(&samples[..16_000], 8000))
+            .chain([end(&[], false), end(&[], true), end(&samples, true)])
+            .collect();
+        let texts = told(&ear, 0, bodies).await?;
+        let found: Vec<(Option<Finish>, &str)> = texts.iter().map(|text| (text.finished, text.text.as_str())).collect();
+        let stop = Some(Finish::Stop);
+        assert_eq!(found.len(), 5, "{found:?}");
+        assert_eq!(found[0].0, None, "what was asked for");
+        assert!(!found[0].1.is_empty());
+        assert_eq!(
+            found[1..],
+            [
+                (stop, whole.as_str()),
+                (Some(Finish::Cancelled), ""),
+                (stop, ""),
+                (stop, whole.as_str())
+            ]
+        );
         Ok(())
     })
 }

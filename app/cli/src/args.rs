@@ -8,6 +8,7 @@ use crate::bench::args as bench;
 use crate::bench::args::BenchArgs;
 use crate::plan::{self, PlanArgs};
 use crate::tiny_gpu::{self, SimArgs};
+use crate::transcribe::{self, TranscribeArgs};
 
 /// Looks at a screen and says what is on it; nothing leaves the machine.
 #[derive(Debug, Parser)]
@@ -45,6 +46,9 @@ pub enum Command {
     /// Speak a text into a WAV file, or say how it would be spoken
     #[command(after_help = SAY)]
     Say(SayArgs),
+    /// Write down what is said in sound files
+    #[command(after_help = transcribe::EXAMPLES)]
+    Transcribe(TranscribeArgs),
     /// Draw a pipeline, as Mermaid or SVG
     #[command(after_help = GRAPH)]
     Graph(GraphArgs),

@@ -23,6 +23,7 @@ mod setup;
 mod source;
 mod tape;
 mod tiny_gpu;
+mod transcribe;
 mod view;
 mod waterfall;
 
@@ -72,6 +73,7 @@ async fn dispatch(command: Command) -> Result<()> {
         Command::Run(args) => run::run(args).await,
         Command::Replay(args) => replay::replay(args).await,
         Command::Say(args) => say::say(args).await,
+        Command::Transcribe(args) => transcribe::transcribe(args).await,
         Command::Graph(args) => graph::graph(&args),
         Command::Plan(args) => plan::plan(args).await,
         Command::Sim(args) => tiny_gpu::simulate(&args),

@@ -54,7 +54,10 @@ pub fn tap_texts(text: &mut GraphText) -> String {
     while taken.contains(&name) {
         name.push('_');
     }
-    let texts = text.stages_of(&["tokens.decode"]);
+    let mut texts = text.stages_of(&["tokens.decode"]);
+    if texts.is_empty() {
+        texts = text.stages_of(&["stt."]);
+    }
     if !texts.is_empty() {
         let input = toml_edit::Array::from_iter(texts);
         text.put_stage(

@@ -12,6 +12,10 @@ pub mod file;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod frames;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod microphone;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod pace;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod screen;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod video;
@@ -29,6 +33,7 @@ pub(crate) fn register(registry: &mut Registry, env: &Arc<Env>) {
     video::register(registry, env);
     screen::register(registry);
     audio::register(registry, env);
+    microphone::register(registry);
 }
 
 /// In the tab the page captures; it registers its own sources.

@@ -8,6 +8,7 @@ pub mod jsonl;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod lines;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod speaker;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod terminal;
 #[cfg(not(target_arch = "wasm32"))]
@@ -28,6 +29,7 @@ pub(crate) fn register(registry: &mut Registry, env: &Arc<Env>) {
     #[cfg(not(target_arch = "wasm32"))]
     {
         jsonl::register(registry);
+        speaker::register(registry);
         terminal::register(registry);
         text::register(registry);
         tsv::register(registry);

@@ -1,6 +1,8 @@
-//! Sound files as streams of mono samples, and their rates: WAV and FLAC of any width and rate, never whole in memory.
-//! No actor and no device.
+//! Sound files as streams of mono samples, and their rates: WAV and FLAC of any width and rate, never whole in memory;
+//! `device`: microphones and speakers. No actor.
 
+#[cfg(feature = "desktop")]
+pub(crate) mod device;
 mod flac;
 pub mod resample;
 mod wav;

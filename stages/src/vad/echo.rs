@@ -54,6 +54,10 @@ const SPAN: usize = 24;
 const MAX_DELAY: usize = 32;
 /// The reference may be so many frames off the delay that was found.
 const SLACK: usize = 2;
+/// After so many frames a delay is believed.
+const STABLE: usize = 8;
+/// What is played may be told of so many frames late.
+const LATE: usize = 6;
 /// Frames of the reference that are kept.
 const KEPT: usize = SPAN + MAX_DELAY + 64;
 /// A reference below this power in all bands together is silence: −60 dB.
@@ -81,6 +85,8 @@ pub struct EchoCheck {
     heard: VecDeque<Bands>,
     noise: Bands,
     delay: Option<usize>,
+    /// Another delay, and in how many frames in a row both were alike at it.
+    candidate: (usize, usize),
     /// Logarithm of the echo's level against the reference, once known.
     gain: Option<Bands>,
     /// Frames in a row in which something was played and nobody spoke.
@@ -104,6 +110,7 @@ impl EchoCheck {
             heard: VecDeque::new(),
             noise: [1.0; N_BANDS],
             delay: None,
+            candidate: (0, 0),
             gain: None,
             n_quiet: 0,
         }
@@ -158,8 +165,8 @@ impl EchoCheck {
         let alike = self
             .best_delay(index)
             .filter(|(correlation, _)| *correlation > self.options.alike);
-        if let Some((_, delay)) = alike {
-            self.delay = Some(delay);
+        let is_echo = alike.is_some_and(|(_, delay)| self.is_at(delay));
+        if let Some(delay) = self.delay.filter(|_| is_echo) {
             self.learn(index, delay, RATE);
         } else if !speech {
             // There is no echo that could be taken for speech: how quiet it is at most is known too.
@@ -174,7 +181,7 @@ impl EchoCheck {
         match self.gain {
             // Nothing is known yet, and what is played explains what is heard better than anything else.
             None => Verdict::Own,
-            Some(gain) => self.judge(index, &log, &gain, alike.is_some()),
+            Some(gain) => self.judge(index, &log, &gain, is_echo),
         }
     }
 
@@ -185,9 +192,38 @@ impl EchoCheck {
 
     /// What was played `delay` frames before frame `index`.
     fn reference_at(&self, index: u64, delay: usize) -> Option<&Reference> {
+        self.reference.get(self.place_of(index, delay)?)
+    }
+
+    /// The same as a logarithm. After the last frame that is known the room goes on sounding.
+    fn log_at(&self, index: u64, delay: usize) -> Option<Bands> {
+        if let Some(frame) = self.reference_at(index, delay) {
+            return Some(frame.log);
+        }
+        let last = self.reference.back()?;
+        let n_after = index.checked_sub(delay as u64)?.checked_sub(self.next_reference)? + 1;
+        let (quiet, decay) = ((100.0 * GUARD).ln(), self.decay.ln());
+        (n_after < KEPT as u64).then(|| last.log.map(|log| (log + n_after as f32 * decay).max(quiet)))
+    }
+
+    fn place_of(&self, index: u64, delay: usize) -> Option<usize> {
         let first = self.next_reference - self.reference.len() as u64;
         let at = index.checked_sub(delay as u64)?.checked_sub(first)?;
-        self.reference.get(usize::try_from(at).ok()?)
+        usize::try_from(at).ok().filter(|at| *at < self.reference.len())
+    }
+
+    /// Whether `delay` is the one that is known, about. One at which both go on being alike becomes that: noise is like
+    /// the end of what was played too, but at a delay that grows.
+    fn is_at(&mut self, delay: usize) -> bool {
+        let (other, n) = self.candidate;
+        self.candidate = match other.abs_diff(delay) <= 1 {
+            true => (other, n + 1),
+            false => (delay, 1),
+        };
+        if self.candidate.1 >= STABLE {
+            self.delay = Some(self.candidate.0);
+        }
+        self.delay.is_some_and(|known| known.abs_diff(delay) <= SLACK)
     }
 
     fn learn(&mut self, index: u64, delay: usize, rate: f32) {
@@ -219,26 +255,16 @@ impl EchoCheck {
         if self.heard.len() < SPAN {
             return None;
         }
-        let heard: Vec<&Bands> = self.heard.iter().collect();
-        let heard = centred(&heard);
-        let norm = |rows: &[Bands]| rows.iter().flatten().map(|x| x * x).sum::<f32>().sqrt();
-        let heard_norm = norm(&heard);
-        let mut best: Option<(f32, usize)> = None;
-        for delay in 0..MAX_DELAY {
-            let rows = (0..SPAN)
-                .rev()
-                .map(|back| self.reference_at(index, delay + back).map(|frame| &frame.log));
-            let Some(rows) = rows.collect::<Option<Vec<_>>>() else {
-                continue;
-            };
-            let played = centred(&rows);
-            let product: f32 = heard.iter().flatten().zip(played.iter().flatten()).map(|(a, b)| a * b).sum();
-            let correlation = product / (heard_norm * norm(&played) + GUARD);
-            if best.is_none_or(|(most, _)| correlation > most) {
-                best = Some((correlation, delay));
-            }
-        }
-        best
+        // After the end of what is played only longer delays than the right one could be looked at.
+        self.place_of(index, LATE)?;
+        let heard = centred(&self.heard);
+        let heard_norm = heard.iter().flatten().map(|x| x * x).sum::<f32>().sqrt();
+        let delays = (0..MAX_DELAY).filter_map(|delay| {
+            let newest = self.place_of(index, delay)?;
+            let played = self.reference.range((newest + 1).checked_sub(SPAN)?..=newest);
+            Some((correlation(&heard, heard_norm, played.map(|frame| &frame.log)), delay))
+        });
+        delays.max_by(|a, b| a.0.total_cmp(&b.0))
     }
 
     fn judge(&self, index: u64, log: &Bands, gain: &Bands, is_alike: bool) -> Verdict {
@@ -246,9 +272,7 @@ impl EchoCheck {
         let slack = if self.delay.is_some() { SLACK } else { MAX_DELAY };
         let louder = self.options.louder_db / 10.0 * std::f32::consts::LN_10;
         let near = delay.saturating_sub(slack)..=delay + slack;
-        let rows: Vec<&Bands> = near
-            .filter_map(|delay| self.reference_at(index, delay).map(|frame| &frame.log))
-            .collect();
+        let rows: Vec<Bands> = near.filter_map(|delay| self.log_at(index, delay)).collect();
         let is_foreign = |band: &usize| {
             let band = *band;
             let played = rows.iter().map(|row| row[band]).fold(f32::NEG_INFINITY, f32::max);
@@ -268,13 +292,28 @@ impl EchoCheck {
 }
 
 /// Each band less its mean over the rows.
-fn centred(rows: &[&Bands]) -> Vec<Bands> {
+fn centred(rows: &VecDeque<Bands>) -> Vec<Bands> {
     let mut mean = [0.0; N_BANDS];
     for row in rows {
-        for (mean, x) in mean.iter_mut().zip(row.iter()) {
+        for (mean, x) in mean.iter_mut().zip(row) {
             *mean += x / rows.len() as f32;
         }
     }
-    let less = |row: &&Bands| std::array::from_fn(|band| row[band] - mean[band]);
+    let less = |row: &Bands| std::array::from_fn(|band| row[band] - mean[band]);
     rows.iter().map(less).collect()
+}
+
+/// Of rows that are centred, and have that norm, with as many that are not.
+fn correlation<'a>(centred: &[Bands], norm: f32, rows: impl Iterator<Item = &'a Bands>) -> f32 {
+    let (mut products, mut squares, mut sums) = ([0.0; N_BANDS], [0.0; N_BANDS], [0.0; N_BANDS]);
+    for (x, y) in centred.iter().zip(rows) {
+        for band in 0..N_BANDS {
+            products[band] += x[band] * y[band];
+            squares[band] += y[band] * y[band];
+            sums[band] += y[band];
+        }
+    }
+    let n = centred.len() as f32;
+    let power: f32 = squares.iter().zip(&sums).map(|(square, sum)| square - sum * sum / n).sum();
+    products.iter().sum::<f32>() / (norm * power.max(0.0).sqrt() + GUARD)
 }

@@ -86,9 +86,9 @@ fn listen(played: &[f32], heard: &[f32], echo: Option<EchoOptions>) -> (Vec<(f64
     let mut found = Vec::new();
     for at in (0..heard.len()).step_by(BLOCK) {
         let block = |samples: &[f32], at: usize| samples[at.min(samples.len())..(at + BLOCK).min(samples.len())].to_vec();
-        // What sounds while the microphone hears this.
+        // What sounds while the microphone hears this; nothing is told of silence.
         let signal = [(time(at), block(played, at).into())];
-        if !played.is_empty() {
+        if block(played, at).iter().any(|x| *x != 0.0) {
             hearing.plays(&Played {
                 rate_hz: 16_000,
                 signal: signal.to_vec().into(),
@@ -128,7 +128,7 @@ const SPOKEN: [&str; 5] = [
 fn speech() -> Vec<f32> {
     let sentences = SPOKEN
         .iter()
-        .flat_map(|name| [at_level(clip(name), 0.1), vec![0.0; 2400]].concat());
+        .flat_map(|name| [at_level(clip(name), 0.1), vec![0.0; 9600]].concat());
     let sentences: Vec<f32> = sentences.collect();
     sentences.repeat(3)
 }
