@@ -14,8 +14,6 @@ pub mod frames;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod microphone;
 #[cfg(not(target_arch = "wasm32"))]
-pub mod pace;
-#[cfg(not(target_arch = "wasm32"))]
 pub mod screen;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod video;
