@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::time::Timestamp;
 
@@ -12,7 +13,8 @@ pub struct Packet {
     pub seq: u64,
     /// When the thing that it tells of happened at the source (a frame: when it was captured).
     pub pts: Timestamp,
-    /// The turn that it belongs to; packets of an older turn than the current one are dropped at every hop.
+    /// The turn that it belongs to; packets of an older turn than the current one are dropped at every hop. What belongs to none,
+    /// as the sound of a microphone, has [`crate::turn::Turn::ALWAYS`].
     pub turn: u64,
     pub body: Body,
 }
@@ -29,6 +31,7 @@ pub enum Body {
     Text(Text),
     Event(Event),
     Metric(Metric),
+    Played(Played),
 }
 
 /// The kind of a [`Body`], for the types of ports.
@@ -44,10 +47,11 @@ pub enum PacketKind {
     Text,
     Event,
     Metric,
+    Played,
 }
 
 impl PacketKind {
-    pub const ALL: [PacketKind; 9] = [
+    pub const ALL: [PacketKind; 10] = [
         PacketKind::Frame,
         PacketKind::Features,
         PacketKind::Audio,
@@ -57,6 +61,7 @@ impl PacketKind {
         PacketKind::Text,
         PacketKind::Event,
         PacketKind::Metric,
+        PacketKind::Played,
     ];
 
     /// As it is written in messages: `frame`.
@@ -71,6 +76,7 @@ impl PacketKind {
             PacketKind::Text => "text",
             PacketKind::Event => "event",
             PacketKind::Metric => "metric",
+            PacketKind::Played => "played",
         }
     }
 }
@@ -87,14 +93,15 @@ impl Body {
             Body::Text(_) => PacketKind::Text,
             Body::Event(_) => PacketKind::Event,
             Body::Metric(_) => PacketKind::Metric,
+            Body::Played(_) => PacketKind::Played,
         }
     }
 }
 
-/// Which picture something is about: carried from capture to the words, so that a sink can name it.
+/// Which picture or recording something is about: carried from capture to the words, so that a sink can name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameRef {
-    /// The source's own number of the frame, from 0 (before any drop).
+    /// The source's own number of the frame or file, from 0 (before any drop).
     pub index: u64,
     /// The file stem, the window's title, … ; empty if there is none.
     pub label: Arc<str>,
@@ -135,19 +142,41 @@ pub struct Features {
     pub handle: Arc<dyn Any + Send + Sync>,
 }
 
-/// Samples as they come from a microphone or go to a speaker.
-#[derive(Clone, Debug)]
+/// Samples as they come from a microphone or go to a speaker. `pts` of the packet is the time of the first one.
+///
+/// On its way to speech to text, the blocks of an utterance follow each other, and [`Speech`] ends it; a block without samples
+/// asks for what was heard so far.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Audio {
     pub rate_hz: u32,
     /// Mono, −1 … 1.
     pub samples: Arc<[f32]>,
+    /// What is said in it, where that is known (a voice made it), with times from the first sample.
+    pub words: Arc<[Word]>,
+    /// The recording that it is of, if any.
+    pub about: Option<FrameRef>,
 }
 
-/// A finished utterance.
-#[derive(Clone, Debug)]
+/// The end of an utterance. `pts` of the packet is when the speech ended.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Speech {
     pub rate_hz: u32,
+    /// What was not sent as [`Audio`] before: all of it, its last samples, or none.
     pub samples: Arc<[f32]>,
+    /// False: it was no speech after all, and what was heard of it is to be forgotten.
+    pub kept: bool,
+    pub about: Option<FrameRef>,
+}
+
+/// A word in sound.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Word {
+    /// As it is written, with its punctuation.
+    pub text: String,
+    pub start: Duration,
+    pub end: Duration,
+    /// How sure it is that this was said, 0 … 1: 1 where a voice said it.
+    pub confidence: f32,
 }
 
 /// A conversation for the model to continue.
@@ -219,10 +248,10 @@ pub enum Finish {
     Cancelled,
 }
 
-/// Words.
-#[derive(Clone, Debug)]
+/// Words: of an answer, or of what was heard.
+#[derive(Clone, Debug, Default)]
 pub struct Text {
-    /// What was added since the last packet of this answer.
+    /// What was added since the last packet of this answer; empty where words that were heard have changed.
     pub delta: String,
     /// All of it so far.
     pub text: String,
@@ -231,6 +260,59 @@ pub struct Text {
     pub thought: bool,
     /// Set on the last packet of the answer.
     pub finished: Option<Finish>,
+    /// Where and how it was heard, if it was.
+    pub spoken: Option<Spoken>,
+}
+
+/// When a text was said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spoken {
+    /// Of the first sample of the utterance.
+    pub start: Timestamp,
+    /// Of its last sample so far.
+    pub end: Timestamp,
+    /// With times from `start`.
+    pub words: Arc<[Word]>,
+    /// Words at the start that no further sound will change.
+    pub n_settled: usize,
+}
+
+/// What of the sound that went to a speaker was really played: a state, for `latest` links, of which the last says all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Played {
+    /// The last turns that had sound, the oldest first.
+    pub turns: Arc<[PlayedTurn]>,
+    pub rate_hz: u32,
+    /// The last second of what sounds: blocks, each with the time of its first sample, which may still lie ahead. Nothing is in it for
+    /// the silence between answers.
+    pub signal: Arc<[(Timestamp, Arc<[f32]>)]>,
+}
+
+/// What was played of a turn.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PlayedTurn {
+    pub turn: u64,
+    /// Of the first sample, as it sounded.
+    pub start: Timestamp,
+    /// Samples that were played.
+    pub n_samples: u64,
+    /// Samples that came and are still to be played, or never will be if the turn was cut.
+    pub n_waiting: u64,
+    /// The words that were played to their end, with times from the turn's first sample, silence left out.
+    pub words: Arc<[Word]>,
+    pub state: PlayState,
+}
+
+/// How far the sound of a turn is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlayState {
+    #[default]
+    Playing,
+    /// All that came was played; more may come.
+    Done,
+    /// The turn was over before all of it was played.
+    Cut,
 }
 
 /// Something that happened.
@@ -263,6 +345,14 @@ pub enum Event {
     },
     StageEnded {
         stage: String,
+    },
+    /// Speakers fall silent and keep what waits, or go on with it.
+    Hold {
+        held: bool,
+    },
+    /// Somebody began to speak, or ended; `pts` of the packet is when.
+    Voice {
+        on: bool,
     },
 }
 

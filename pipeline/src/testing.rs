@@ -81,6 +81,7 @@ pub fn text(words: impl Into<String>) -> Body {
         about: None,
         thought: false,
         finished: None,
+        spoken: None,
     })
 }
 

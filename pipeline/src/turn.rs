@@ -22,6 +22,9 @@ struct Shared {
 }
 
 impl Turn {
+    /// For packets that belong to no turn and outlive all of them: what a microphone hears, what a speaker has played.
+    pub const ALWAYS: u64 = u64::MAX;
+
     /// Turn 0.
     pub fn new() -> Self {
         Self::default()

@@ -11,6 +11,7 @@ use pipeline::registry::BuildContext;
 
 use crate::error::{Error, Result};
 use crate::model::ModelText;
+use crate::stt::recognise::Ear;
 use crate::tts::voices::Voices;
 
 /// The surroundings of a graph. The program fills it before it starts the run.
@@ -20,6 +21,8 @@ pub struct Env {
     pub engines: BTreeMap<String, GpuHandle>,
     /// By the name of the section `[model.NAME]`.
     pub models: BTreeMap<String, Model>,
+    /// Models of speech, by the names of their section and of the engine that they are loaded on.
+    pub ears: BTreeMap<(String, String), Ear>,
     /// What relative paths to read start from: the configuration's folder. Empty: the working directory.
     pub base: PathBuf,
     /// What prompts call now, in seconds since 1970; so a recorded run says the same whenever it is replayed. None: now.
@@ -96,6 +99,18 @@ impl Env {
         self.models.get(name).ok_or_else(|| Error::NotSetUp {
             kind: "model",
             name: name.to_owned(),
+        })
+    }
+
+    /// The model of speech of a stage, on the stage's engine.
+    ///
+    /// Errors: [`Error::NotSetUp`].
+    pub(crate) fn ear(&self, context: &BuildContext<'_>) -> Result<Ear> {
+        let name = |name: &Option<String>| name.clone().unwrap_or_default();
+        let key = (name(&context.spec.model), name(&context.spec.engine));
+        self.ears.get(&key).cloned().ok_or(Error::NotSetUp {
+            kind: "model",
+            name: key.0,
         })
     }
 

@@ -36,6 +36,10 @@ pub enum Error {
 
     #[error("{}: {message}", path.display())]
     Sound { path: PathBuf, message: String },
+    #[error("voice activity: {message}")]
+    Vad { message: String },
+    #[error("sound that cannot be heard: it {message}")]
+    RateOfSound { message: String },
     #[error("tokenizer.json: {message}")]
     Tokenizer { message: String },
     #[error("tokenizer.json has no token {token}")]

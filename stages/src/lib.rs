@@ -12,6 +12,8 @@ pub mod sound;
 pub mod stt;
 pub mod tokens;
 pub mod tts;
+pub mod turn;
+pub mod vad;
 pub mod vision;
 
 use std::sync::Arc;
@@ -26,9 +28,12 @@ pub use model::ModelText;
 pub fn register(registry: &mut Registry, env: &Arc<Env>) {
     capture::register(registry, env);
     vision::register(registry, env);
-    chat::register(registry);
+    chat::register(registry, env);
     tokens::register(registry, env);
     llm::register(registry, env);
+    stt::register(registry, env);
     tts::register(registry, env);
+    turn::register(registry);
+    vad::register(registry);
     sink::register(registry, env);
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use gpu::weights::source::{Folder, Hub, HubOptions, HubProgress, Memory, Source};
+use anyhow::{Context, Result, bail};
+use gpu::weights::source::{Folder, Hub, HubOptions, HubProgress, Memory, Source, Tar};
 use pipeline::error::Fault;
 
 use crate::embedded;
@@ -16,9 +16,14 @@ pub enum Place {
     /// Inside the program.
     Embedded(&'static str),
     Folder(PathBuf),
+    /// A `.nemo` file, which only models of speech are.
+    Archive(PathBuf),
     /// `OWNER/NAME`.
     Hub(String),
 }
+
+/// The model of speech that will travel inside the program.
+pub const POCKET_ASR: &str = "pocket-asr";
 
 /// The models that travel inside the program.
 pub fn embedded_models() -> impl Iterator<Item = (&'static str, &'static [embedded::File])> {
@@ -95,11 +100,14 @@ pub fn find(source: &str, base: &Path) -> Result<Place, Fault> {
             return Ok(Place::Folder(found));
         }
     }
+    if folder.is_file() && is_archive(&folder) {
+        return Ok(Place::Archive(folder));
+    }
     if folder.is_dir() {
         let fault = || {
             Fault::new(
                 "source",
-                format!("{} has no config.json", folder.display()),
+                format!("{} has no config.json and no .nemo file", folder.display()),
                 "a folder of a checkpoint",
             )
         };
@@ -121,6 +129,13 @@ pub fn find(source: &str, base: &Path) -> Result<Place, Fault> {
             "a folder, or OWNER/NAME on the hub",
         ));
     }
+    if source == POCKET_ASR {
+        return Err(Fault::new(
+            "source",
+            format!("{POCKET_ASR}, the small model of speech, is not part of this program yet"),
+            "a Parakeet-TDT: a folder, a .nemo file, or \"nvidia/parakeet-tdt-0.6b-v2\" (2.5 GB from the hub)",
+        ));
+    }
     let mut known: Vec<String> = embedded_models().map(|(name, _)| format!("\"{name}\"")).collect();
     known.extend(
         model_folders()
@@ -135,7 +150,15 @@ pub fn find(source: &str, base: &Path) -> Result<Place, Fault> {
 }
 
 fn is_model(folder: &Path) -> bool {
-    folder.join("config.json").is_file()
+    let has_archive = || {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).any(|path| is_archive(&path))
+    };
+    folder.join("config.json").is_file() || has_archive()
+}
+
+fn is_archive(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "nemo")
 }
 
 /// Opens a model's files; what is not on this machine is downloaded (unless `offline`), and `progress` told of it.
@@ -152,17 +175,38 @@ pub async fn open(place: Place, progress: async_channel::Sender<HubProgress>, of
             Arc::new(Memory::new(name, files))
         }
         Place::Folder(path) => Arc::new(Folder::open(path)?),
-        Place::Hub(id) => {
-            let mut options = HubOptions::from_env();
-            options.offline |= offline;
-            let hub = Hub::open(&id, options, Some(progress)).await;
-            let hint = match offline {
-                true => format!("the tokenizer of {id} is needed; name a folder that has it with --set model.NAME.source=FOLDER"),
-                false => format!("cannot download {id}"),
-            };
-            Arc::new(hub.with_context(|| hint)?)
-        }
+        Place::Archive(path) => bail!("{} is a model of speech", path.display()),
+        Place::Hub(id) => hub(&id, progress, offline).await?,
     })
+}
+
+/// The same for a model of speech: its files, or those in an archive as NeMo publishes them.
+///
+/// Errors: as [`open`]; those of the archive.
+pub async fn open_speech(place: Place, progress: async_channel::Sender<HubProgress>, offline: bool) -> Result<Arc<dyn Source>> {
+    let id = match place {
+        Place::Folder(path) | Place::Archive(path) => return Ok(stages::stt::model::open(&path).await?),
+        Place::Embedded(_) => return open(place, progress, offline).await,
+        Place::Hub(id) => id,
+    };
+    let hub = hub(&id, progress, offline).await?;
+    let has_files = hub.size("config.json").await?.is_some() && hub.size("model.safetensors").await?.is_some();
+    if has_files {
+        return Ok(hub);
+    }
+    let name = id.rsplit('/').next().unwrap_or(&id);
+    Ok(Arc::new(Tar::open(hub, &format!("{name}.nemo")).await?))
+}
+
+async fn hub(id: &str, progress: async_channel::Sender<HubProgress>, offline: bool) -> Result<Arc<dyn Source>> {
+    let mut options = HubOptions::from_env();
+    options.offline |= offline;
+    let hub = Hub::open(id, options, Some(progress)).await;
+    let hint = match offline {
+        true => format!("the tokenizer of {id} is needed; name a folder that has it with --set model.NAME.source=FOLDER"),
+        false => format!("cannot download {id}"),
+    };
+    Ok(Arc::new(hub.with_context(|| hint)?))
 }
 
 #[cfg(test)]
@@ -191,6 +235,13 @@ mod tests {
             found("Qwen/Qwen3-VL-2B-Instruct"),
             Ok(Place::Hub("Qwen/Qwen3-VL-2B-Instruct".into()))
         );
+        std::fs::create_dir_all(at("heard")).unwrap();
+        std::fs::write(at("heard/a.nemo"), "").unwrap();
+        assert_eq!(found("heard"), Ok(Place::Folder(at("heard"))));
+        assert_eq!(found("./heard/a.nemo"), Ok(Place::Archive(at("./heard/a.nemo"))));
+        let fault = found(POCKET_ASR).unwrap_err();
+        assert!(fault.message.contains("not part of this program yet"), "{fault}");
+        assert!(fault.accepted.contains(".nemo"), "{fault}");
         for source in ["empty", "./nothing", "/no/such", "no-such-model", "a/b/c", "~/x"] {
             let fault = found(source).unwrap_err();
             assert!(fault.key == "source" && !fault.accepted.is_empty(), "{source}: {fault}");

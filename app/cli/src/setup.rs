@@ -11,6 +11,7 @@ use app_sections::{EngineKind, EngineSection, ModelSection};
 use async_channel::Receiver;
 use gpu::actor::{self, Timing};
 use gpu::engine::wgpu::{AdapterChoice, list_adapters};
+use gpu::protocol::speech::SpeechOptions;
 use gpu::protocol::{Ended, GpuHandle};
 use pipeline::graph::Graph;
 use pipeline::packet::Packet;
@@ -148,8 +149,12 @@ pub async fn set_up(text: &GraphText, has_trace: bool, with: &With) -> Result<Re
         env.engines.insert(name.to_owned(), engine);
     }
     for name in names(&graph, |stage| stage.model.as_deref()) {
-        let model = load_model(&graph, name, &env, with).await?;
-        env.models.insert(name.to_owned(), model);
+        if is_of_speech(&graph, name) {
+            load_ears(&graph, name, &mut env, with).await?;
+        } else {
+            let model = load_model(&graph, name, &env, with).await?;
+            env.models.insert(name.to_owned(), model);
+        }
     }
     let mut channels = BTreeMap::new();
     for stage in graph.stages().iter().filter(|stage| stage.type_name == "sink.channel") {
@@ -253,6 +258,42 @@ async fn load_model(graph: &Graph, name: &str, env: &Env, with: &With) -> Result
         text: Arc::new(text),
         loaded,
     })
+}
+
+/// Whether the stages that use a model hear with it.
+fn is_of_speech(graph: &Graph, name: &str) -> bool {
+    let mut users = graph.stages().iter().filter(|stage| stage.model.as_deref() == Some(name));
+    users.any(|stage| stage.type_name.starts_with("stt."))
+}
+
+/// Loads a model of speech onto each engine that a stage uses it with.
+async fn load_ears(graph: &Graph, name: &str, env: &mut Env, with: &With) -> Result<()> {
+    let section = graph.models().get(name).and_then(|table| ModelSection::read(table).ok());
+    let section = section.ok_or_else(|| anyhow!("model {name} has no section"))?;
+    let failed = || format!("model {name} ({}) cannot be loaded", section.source);
+    let place = models::find(&section.source, &env.base)
+        .map_err(|fault| anyhow!("{fault}"))
+        .with_context(failed)?;
+    let download = async |progress| models::open_speech(place, progress, with.played().is_some()).await;
+    let source = shown(format!("downloading {}", section.source), download)
+        .await
+        .with_context(failed)?;
+    let options = SpeechOptions {
+        quant: section.load_options().quant,
+        ..SpeechOptions::default()
+    };
+    let users = graph.stages().iter().filter(|stage| stage.model.as_deref() == Some(name));
+    for engine_name in users.filter_map(|stage| stage.engine.as_deref()).collect::<BTreeSet<_>>() {
+        let Some(engine) = env.engines.get(engine_name) else {
+            continue;
+        };
+        let load = async |progress| stages::stt::model::load(engine, source.clone(), options, Some(progress)).await;
+        let ear = shown(format!("loading {}", section.source), load)
+            .await
+            .with_context(failed)?;
+        env.ears.insert((name.to_owned(), engine_name.to_owned()), ear);
+    }
+    Ok(())
 }
 
 /// What computes fastest here. Says so where that is not a GPU.

@@ -13,13 +13,17 @@ use layout::{Layout, NODE_HEIGHT, Size, layout};
 const NAME_LETTER: f64 = 8.6;
 const SMALL_LETTER: f64 = 6.6;
 
+/// `f0` to `f6` of [`STYLE`].
+const N_FAMILY_COLOURS: usize = 7;
+
 const STYLE: &str = "
   svg { --ink: #1c2430; --soft: #5b6675; --box: #f3f6fa; --line: #7b8794; --paper: #ffffff; font-family: system-ui, sans-serif }
+  .f0 { fill: #2f6fde } .f1 { fill: #1c9a78 } .f2 { fill: #c2711a } .f3 { fill: #8a55d0 } .f4 { fill: #c9405f } .f5 { fill: #5f7d1e } .f6 { fill: #2189a8 }
   @media (prefers-color-scheme: dark) { svg { --ink: #e8edf3; --soft: #a3afbd; --box: #243040; --line: #7e8b9a; --paper: #141a22 } }
   .paper { fill: var(--paper) } .box { fill: var(--box); stroke: var(--line) } .arrow { fill: var(--line) }
   .link { fill: none; stroke: var(--line); stroke-width: 1.5 } .lossy { stroke-dasharray: 5 4 }
   .name { fill: var(--ink); font-size: 14px; font-weight: 600; text-anchor: middle }
-  .small { fill: var(--soft); font-size: 11px; text-anchor: middle } .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 8; stroke-linejoin: round }
+  .small { fill: var(--soft); font-size: 11px; text-anchor: middle } .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 6; stroke-linejoin: round }
 ";
 
 impl Graph {
@@ -56,7 +60,8 @@ impl Graph {
         });
         let ends: Vec<_> = self.links.iter().map(|link| (link.from, link.to, link.feedback)).collect();
         let forward = self.links.iter().filter(|link| !link.feedback);
-        let widest = forward.map(|link| label(link).chars().count()).max().unwrap_or(0);
+        let lengths = forward.map(|link| kinds(link).chars().count().max(bound(link).chars().count()));
+        let widest = lengths.max().unwrap_or(0);
         let layout = layout(&sizes.collect::<Vec<_>>(), &ends, widest as f64 * SMALL_LETTER + 44.0);
         self.svg_from_layout(&layout)
     }
@@ -82,12 +87,20 @@ impl Graph {
                 route.path
             );
         }
-        for (stage, place) in self.stages.iter().zip(&layout.nodes) {
+        let families = self.families();
+        for ((stage, family), place) in self.stages.iter().zip(families).zip(&layout.nodes) {
             let (left, top) = (place.x - place.width / 2.0, place.y - NODE_HEIGHT / 2.0);
             let width = place.width;
             let _ = writeln!(
                 svg,
                 "<rect class=\"box\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{NODE_HEIGHT}\" rx=\"8\"/>"
+            );
+            let _ = writeln!(
+                svg,
+                "<rect class=\"f{family}\" x=\"{:.1}\" y=\"{:.1}\" width=\"3\" height=\"{}\" rx=\"1.5\"/>",
+                left + 6.0,
+                top + 8.0,
+                NODE_HEIGHT - 16.0
             );
             let (x, y) = (place.x, place.y);
             let _ = writeln!(
@@ -112,16 +125,34 @@ impl Graph {
             }
         }
         for (link, route) in self.links.iter().zip(&layout.routes) {
-            // Above a straight link, on one that leads up or down.
-            let (x, y) = (route.label_x, route.label_y + if route.is_straight { -5.0 } else { 4.0 });
-            let _ = writeln!(
-                svg,
-                "<text class=\"small halo\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>",
-                escaped(&label(link))
-            );
+            // What passes above a straight link and its bound below; both on one that leads up or down.
+            let (x, y) = (route.label_x, route.label_y);
+            let texts = match route.is_straight {
+                true => vec![(kinds(link), y - 7.0), (bound(link), y + 16.0)],
+                false => vec![(label(link), y + 4.0)],
+            };
+            for (text, y) in texts {
+                let text = escaped(&text);
+                let _ = writeln!(svg, "<text class=\"small halo\" x=\"{x:.1}\" y=\"{y:.1}\">{text}</text>");
+            }
         }
         svg.push_str("</svg>\n");
         svg
+    }
+
+    /// The colour of each stage: of its type's first part (`capture.screen`: `capture`), in order of appearance.
+    fn families(&self) -> Vec<usize> {
+        let mut names: Vec<&str> = Vec::new();
+        let mut colours = Vec::new();
+        for stage in &self.stages {
+            let name = stage.type_name.split('.').next().unwrap_or_default();
+            let index = names.iter().position(|known| *known == name).unwrap_or_else(|| {
+                names.push(name);
+                names.len() - 1
+            });
+            colours.push(index % N_FAMILY_COLOURS);
+        }
+        colours
     }
 }
 
@@ -147,15 +178,23 @@ fn survival(stage: &StageSpec) -> String {
     format!("restart {when}{retry}{deadline}")
 }
 
-/// `words: text · 8 · wait`; the input's name only where it is not the first.
+/// `words: text · 8 · wait`
 fn label(link: &LinkSpec) -> String {
+    format!("{} · {}", kinds(link), bound(link))
+}
+
+/// `words: text`; the input's name only where it is not the first.
+fn kinds(link: &LinkSpec) -> String {
     let kinds = link.kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join("/");
-    let port = if link.port == 0 {
-        String::new()
-    } else {
-        format!("{}: ", link.port_name)
-    };
-    format!("{port}{kinds} · {} · {}", link.bound.size, link.bound.when_full.name())
+    match link.port {
+        0 => kinds,
+        _ => format!("{}: {kinds}", link.port_name),
+    }
+}
+
+/// `8 · wait`
+fn bound(link: &LinkSpec) -> String {
+    format!("{} · {}", link.bound.size, link.bound.when_full.name())
 }
 
 fn escaped(text: &str) -> String {
@@ -211,6 +250,7 @@ mod tests {
         }
         assert_eq!(svg.matches("<path class=\"link").count(), 3);
         assert_eq!(svg.matches("<path class=\"link lossy\"").count(), 1);
+        assert_eq!(svg.matches("<rect class=\"f0\"").count(), 3, "one family, one colour");
         assert!(svg.contains("prefers-color-scheme: dark"));
     }
 }

@@ -9,7 +9,7 @@ use crate::error::Error;
 /// The first eight bytes. A transfer that takes it for text breaks the line ends, and so is found out.
 const MAGIC: [u8; 8] = *b"\x89QWR\r\n\x1a\n";
 /// What this program writes, and the only one that it reads.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Magic, version, two bytes that are 0, CRC-32 of the twelve.
 const HEAD_BYTES: usize = 16;
 /// Kind and length before a payload, CRC-32 behind it.

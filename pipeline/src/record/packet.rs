@@ -1,5 +1,7 @@
 //! Packets as bytes, for recordings and for links that leave the process. What is only a handle (features on an engine) cannot.
 
+mod speech;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -64,10 +66,18 @@ fn write_body(out: &mut Out, body: &Body, pictures: &mut PictureCoder) -> Result
             out.option(frame.changed.as_deref(), tiles);
             pictures.write(out, frame.width, frame.height, &frame.rgb)?;
         }
-        Body::Audio(Audio { rate_hz, samples }) | Body::Speech(Speech { rate_hz, samples }) => {
-            out.number((*rate_hz).into());
-            floats(out, samples);
+        Body::Audio(audio) => {
+            out.number(audio.rate_hz.into());
+            floats(out, &audio.samples);
+            speech::write_words(out, &audio.words);
+            out.option(audio.about.as_ref(), about);
         }
+        Body::Speech(speech) => {
+            out.number(speech.rate_hz.into());
+            floats(out, &speech.samples);
+            out.bool(speech.kept).option(speech.about.as_ref(), about);
+        }
+        Body::Played(played) => speech::write_played(out, played),
         Body::Prompt(prompt) => write_prompt(out, prompt)?,
         Body::Tokens(tokens) => write_tokens(out, tokens)?,
         Body::Text(text) => {
@@ -80,6 +90,7 @@ fn write_body(out: &mut Out, body: &Body, pictures: &mut PictureCoder) -> Result
             };
             out.option(text.about.as_ref(), about).bool(text.thought);
             finish(out, text.finished);
+            out.option(text.spoken.as_ref(), speech::write_spoken);
         }
         Body::Event(event) => write_event(out, event),
         Body::Metric(metric) => {
@@ -110,11 +121,16 @@ fn body(bytes: &mut In<'_>, pictures: &mut PictureCoder) -> Result<Body> {
         PacketKind::Audio => Body::Audio(Audio {
             rate_hz: bytes.small()?,
             samples: read_floats(bytes)?,
+            words: speech::read_words(bytes)?,
+            about: bytes.option(read_about)?,
         }),
         PacketKind::Speech => Body::Speech(Speech {
             rate_hz: bytes.small()?,
             samples: read_floats(bytes)?,
+            kept: bytes.bool()?,
+            about: bytes.option(read_about)?,
         }),
+        PacketKind::Played => Body::Played(speech::read_played(bytes)?),
         PacketKind::Prompt => Body::Prompt(read_prompt(bytes)?),
         PacketKind::Tokens => Body::Tokens(read_tokens(bytes)?),
         PacketKind::Text => Body::Text(read_text(bytes)?),
@@ -212,6 +228,7 @@ fn read_text(bytes: &mut In<'_>) -> Result<Text> {
         about: bytes.option(read_about)?,
         thought: bytes.bool()?,
         finished: read_finish(bytes)?,
+        spoken: bytes.option(speech::read_spoken)?,
     })
 }
 
@@ -320,6 +337,8 @@ fn write_event(out: &mut Out, event: &Event) {
             message,
         } => out.u8(3).text(stage).number(*n_restarts).text(message),
         Event::StageEnded { stage } => out.u8(4).text(stage),
+        Event::Hold { held } => out.u8(5).text("").bool(*held),
+        Event::Voice { on } => out.u8(6).text("").bool(*on),
     };
 }
 
@@ -347,6 +366,8 @@ fn read_event(bytes: &mut In<'_>) -> Result<Event> {
             message: bytes.string()?,
         },
         4 => Event::StageEnded { stage },
+        5 => Event::Hold { held: bytes.bool()? },
+        6 => Event::Voice { on: bytes.bool()? },
         _ => return malformed("an event that is not known"),
     })
 }

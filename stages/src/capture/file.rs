@@ -37,7 +37,7 @@ impl Default for OneOrMany {
 }
 
 impl OneOrMany {
-    fn paths(&self) -> &[PathBuf] {
+    pub(super) fn paths(&self) -> &[PathBuf] {
         match self {
             Self::One(path) => std::slice::from_ref(path),
             Self::Many(paths) => paths,

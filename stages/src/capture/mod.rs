@@ -1,8 +1,10 @@
-//! Where pictures come from: files, folders, videos, screens. Native only, but for the decoding of pictures.
+//! Where pictures and sound come from: files, folders, videos, screens, microphones. Native only, but for the decoding of pictures.
 
 pub mod pace;
 pub mod picture;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod audio;
 #[cfg(not(target_arch = "wasm32"))]
 mod ffmpeg;
 #[cfg(not(target_arch = "wasm32"))]
@@ -26,6 +28,7 @@ pub(crate) fn register(registry: &mut Registry, env: &Arc<Env>) {
     frames::register(registry, env);
     video::register(registry, env);
     screen::register(registry);
+    audio::register(registry, env);
 }
 
 /// In the tab the page captures; it registers its own sources.

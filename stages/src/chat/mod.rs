@@ -2,13 +2,19 @@
 
 pub mod ask;
 pub mod narrate;
+pub mod talk;
+
+use std::sync::Arc;
 
 use pipeline::packet::{Features, Message, Part, Role};
 use pipeline::registry::Registry;
 
-pub(crate) fn register(registry: &mut Registry) {
+use crate::env::Env;
+
+pub(crate) fn register(registry: &mut Registry, env: &Arc<Env>) {
     ask::register(registry);
     narrate::register(registry);
+    talk::register(registry, env);
 }
 
 /// Upper bounds of an answer that make sense.

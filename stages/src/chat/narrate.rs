@@ -169,6 +169,7 @@ mod tests {
             about: None,
             thought,
             finished,
+            spoken: None,
         }
     }
 

@@ -42,7 +42,7 @@ impl Stage for Channel {
 }
 
 pub(super) fn register(registry: &mut Registry, env: &Arc<Env>) {
-    const ANY: [PacketKind; 9] = [
+    const ANY: [PacketKind; 10] = [
         PacketKind::Frame,
         PacketKind::Features,
         PacketKind::Audio,
@@ -52,6 +52,7 @@ pub(super) fn register(registry: &mut Registry, env: &Arc<Env>) {
         PacketKind::Text,
         PacketKind::Event,
         PacketKind::Metric,
+        PacketKind::Played,
     ];
     let env = env.clone();
     let build = move |config: ChannelConfig, context: &BuildContext<'_>| {

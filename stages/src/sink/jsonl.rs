@@ -82,6 +82,7 @@ mod tests {
             about: Some(about),
             thought: false,
             finished: Some(Finish::Stop),
+            spoken: None,
         };
         assert_eq!(line(&text).unwrap(), "{\"frame\": 7, \"text\": \"a \\\"b\\\"\\né\"}\n");
         text.about = None;

@@ -1,11 +1,13 @@
 //! Where words and sound go: files, the terminal, the program around the graph.
 
 pub mod channel;
+pub mod player;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod jsonl;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod lines;
+#[cfg(not(target_arch = "wasm32"))]
 #[cfg(not(target_arch = "wasm32"))]
 pub mod terminal;
 #[cfg(not(target_arch = "wasm32"))]

@@ -7,6 +7,7 @@ use pipeline::error::StageError;
 use pipeline::packet::{Body, Metric, PacketKind, Text};
 use pipeline::registry::{Factory, Registry};
 use pipeline::time::Timestamp;
+use pipeline::turn::Turn;
 use serde::Deserialize;
 
 use super::lines::{collapsed, print};
@@ -62,6 +63,9 @@ impl View {
             let line = || format!("{}: {}\n", head(text, pts), printable(&collapsed(&text.text)));
             return if done { line() } else { String::new() };
         }
+        if text.spoken.is_some() {
+            return self.spoken(text, pts);
+        }
         let mut out = String::new();
         if self.open.is_some_and(|open| open != turn) {
             out.push_str(" …\n");
@@ -88,8 +92,33 @@ impl View {
         out
     }
 
+    /// What was heard so far may still change: its end is drawn in place, and all of it once it is certain.
+    fn spoken(&mut self, text: &Text, pts: Timestamp) -> String {
+        let words = printable(&collapsed(&text.text));
+        let (shown, end) = match text.finished {
+            Some(_) => (words, "\n"),
+            None => (tail(&words), ""),
+        };
+        self.open = text.finished.is_none().then_some(Turn::ALWAYS);
+        format!("{AGAIN}{DIM}{}{PLAIN} {shown}{end}", head(text, pts))
+    }
+
     fn end(&mut self) -> &'static str {
         if self.open.take().is_some() { "\n" } else { "" }
+    }
+}
+
+/// Characters of a line that is drawn again.
+const TAIL: usize = 56;
+/// Back to the start of the line, which is empty then.
+const AGAIN: &str = "\r\x1b[K";
+
+/// The last words that have room.
+fn tail(text: &str) -> String {
+    let n_chars = text.chars().count();
+    match n_chars > TAIL {
+        true => format!("…{}", text.chars().skip(n_chars - TAIL + 1).collect::<String>()),
+        false => text.to_owned(),
     }
 }
 
@@ -158,7 +187,31 @@ mod tests {
             about: Some(about),
             thought: false,
             finished,
+            spoken: None,
         }
+    }
+
+    #[test]
+    fn what_was_heard_is_drawn_in_place_until_it_is_certain() {
+        let heard = |all: &str, finished| Text {
+            spoken: Some(pipeline::packet::Spoken::default()),
+            ..text("", all, finished)
+        };
+        let mut view = View::new(true);
+        let mut show = |text: Text| view.text(&text, Turn::ALWAYS, Timestamp::default());
+        let first = show(heard("recognise", None));
+        assert!(first.starts_with("\r\x1b[K") && first.ends_with(" recognise"), "{first:?}");
+        let long = show(heard(&"wreck a nice beach ".repeat(9), None));
+        assert!(
+            long.contains(" …") && long.ends_with("nice beach") && !long.contains('\n'),
+            "{long:?}"
+        );
+        let last = show(heard("recognise speech", Some(Finish::Stop)));
+        assert!(
+            last.starts_with("\r\x1b[K") && last.ends_with(" recognise speech\n"),
+            "{last:?}"
+        );
+        assert_eq!(view.end(), "");
     }
 
     #[test]

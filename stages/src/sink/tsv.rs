@@ -69,6 +69,7 @@ mod tests {
             about: Some(about),
             thought: false,
             finished: Some(Finish::Stop),
+            spoken: None,
         };
         assert_eq!(line(&text), "a b\tone two three\n");
     }

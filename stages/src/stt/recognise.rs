@@ -168,10 +168,10 @@ impl Utterance {
         Ok(self.ear.heard(&tokens, self.tokens.len()))
     }
 
-    /// What was heard, with the end of the sound.
+    /// What was heard, with the end of the sound, after which there is nothing more to push.
     ///
     /// Errors: those of the engine.
-    pub async fn finish(mut self) -> Result<Heard> {
+    pub async fn finish(&mut self) -> Result<Heard> {
         // Frames that the end completes may make another window.
         let rows = self.log_mel.finish();
         self.rows.extend(rows);

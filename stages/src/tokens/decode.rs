@@ -72,6 +72,7 @@ impl Answer {
                 about: tokens.about.clone(),
                 thought,
                 finished,
+                spoken: None,
             }
         });
         texts.collect()

@@ -1,5 +1,6 @@
 //! Text to speech: `normalize` reads a text as a person would, `phonemes` says how its words sound, `voice` turns them into
-//! samples, `speaker` does all of that in portions, and `piper` is the stage.
+//! samples, `speaker` does all of that in portions, `written` finds the
+//! text's own words again, and `piper` is the stage.
 
 pub mod normalize;
 pub mod phonemes;
@@ -7,6 +8,7 @@ pub mod piper;
 pub mod speaker;
 pub mod voice;
 pub mod voices;
+pub mod written;
 
 use std::sync::Arc;
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use pipeline::actor::{Context, Stage, Stamp};
 use pipeline::error::{Fault, StageError};
-use pipeline::packet::{Audio, Body, PacketKind};
+use pipeline::packet::{Audio, Body, PacketKind, Word};
 use pipeline::registry::{BuildContext, Factory, Registry};
 use pipeline::spawn::blocking;
 use serde::Deserialize;
 
 use super::speaker::{SpeakOptions, Speaker, Splitter};
+use super::written::written_words;
 use crate::env::Env;
 use crate::error::Error;
 
@@ -147,7 +148,7 @@ impl Stage for Piper {
     }
 }
 
-/// One packet of sound for each unit; a part without anything to say gives none.
+/// One packet of sound for each unit, with the words that end in it; a part without anything to say gives none.
 async fn speak(
     ctx: &Context,
     speaker: &Arc<Speaker>,
@@ -159,14 +160,33 @@ async fn speak(
     let rate_hz = speaker.voice.config.audio.rate_hz;
     let units = {
         let speaker = speaker.clone();
-        blocking(move || speaker.units(&part)).await
+        blocking(move || {
+            let units = speaker.units(&part);
+            let words = written_words(&part, &units);
+            units.into_iter().zip(words)
+        })
+        .await
     };
-    for unit in units {
+    for (unit, words) in units {
         let (speaker, options, index) = (speaker.clone(), *options, answer.n_units);
         answer.n_units += 1;
         let spoken = blocking(move || speaker.speak(&unit, index, &options)).await?;
-        let samples = spoken.samples.into();
-        ctx.send(Body::Audio(Audio { rate_hz, samples }), stamp).await?;
+        let words = words.into_iter().filter_map(|word| {
+            let times = spoken.words.get(word.spoken)?;
+            Some(Word {
+                text: word.text,
+                start: times.first()?.start,
+                end: times.last()?.end,
+                confidence: 1.0,
+            })
+        });
+        let audio = Audio {
+            rate_hz,
+            words: words.collect(),
+            samples: spoken.samples.into(),
+            ..Audio::default()
+        };
+        ctx.send(Body::Audio(audio), stamp).await?;
     }
     Ok(())
 }

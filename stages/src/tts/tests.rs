@@ -122,6 +122,7 @@ fn text(delta: &str, finished: Option<Finish>) -> Body {
         about: None,
         thought: false,
         finished,
+        spoken: None,
     })
 }
 
@@ -145,6 +146,25 @@ async fn the_stage_speaks_the_same_however_words_come() {
     let mut pieces: Vec<Body> = sentences.split_inclusive(' ').map(|word| text(word, None)).collect();
     pieces.push(text("", Some(Finish::Stop)));
     assert_eq!(spoken(pieces).await, whole);
+}
+
+#[tokio::test]
+async fn sound_tells_the_words_of_the_text_and_their_times() {
+    let sentences = "Yes, the test of 14:05 has failed (again). Look at $3.50!";
+    let stage = Piper::new(PiperConfig::default(), env());
+    let alone = run_alone(stage, packets(vec![text(sentences, Some(Finish::Stop))])).await;
+    let mut words = Vec::new();
+    for packet in alone.sent {
+        let Body::Audio(audio) = packet.body else { panic!("no sound") };
+        let length = Duration::from_secs_f64(audio.samples.len() as f64 / f64::from(audio.rate_hz));
+        let mut last = Duration::ZERO;
+        for word in audio.words.iter() {
+            assert!(word.start >= last && word.end > word.start && word.end <= length, "{word:?}");
+            last = word.end;
+            words.push(word.text.clone());
+        }
+    }
+    assert_eq!(words.join(" "), sentences);
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ impl Stage for Brightness {
                 about: Some(frame.about),
                 thought: false,
                 finished: Some(Finish::Stop),
+                spoken: None,
             });
             ctx.send(body, stamp).await?;
         }

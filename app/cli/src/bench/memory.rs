@@ -2,6 +2,18 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "counted")]
+#[global_allocator]
+static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
+
+/// Bytes that are allocated and not freed; `None` in a program without the feature `counted`.
+pub fn allocated_bytes() -> Option<u64> {
+    #[cfg(feature = "counted")]
+    return Some(ALLOCATOR.allocated() as u64);
+    #[cfg(not(feature = "counted"))]
+    None
+}
+
 /// Resident bytes, from the kernel's own count; `None` where there is none of this form (it is Linux's).
 pub fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -221,6 +221,7 @@ pub mod tests {
                 }),
                 thought: false,
                 finished: finished.then_some(Finish::Stop),
+                spoken: None,
             }),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::packet::Features;
+use crate::packet::{Features, PlayState, Played, PlayedTurn, Spoken, Word};
 use crate::time::Timestamp;
 
 fn about_of(index: u64) -> FrameRef {
@@ -34,6 +34,13 @@ fn bodies() -> Vec<Body> {
             changed: changed.map(Arc::new),
         })
     };
+    let word = Word {
+        text: "a".into(),
+        end: Duration::from_millis(80),
+        confidence: 0.5,
+        ..Word::default()
+    };
+    let words: Arc<[Word]> = vec![word.clone(), word].into();
     let text = |delta: &str, text: &str, finished: Option<Finish>| {
         Body::Text(Text {
             delta: delta.into(),
@@ -41,6 +48,12 @@ fn bodies() -> Vec<Body> {
             about: finished.map(|_| about_of(1)),
             thought: finished.is_none(),
             finished,
+            spoken: finished.map(|_| Spoken {
+                start: Timestamp(Duration::from_millis(5)),
+                words: words.clone(),
+                n_settled: 1,
+                ..Spoken::default()
+            }),
         })
     };
     let message = |role, parts: &[&str]| Message {
@@ -64,8 +77,30 @@ fn bodies() -> Vec<Body> {
         Body::Audio(Audio {
             rate_hz: 16_000,
             samples: samples.clone(),
+            words: words.clone(),
+            about: Some(about_of(2)),
         }),
-        Body::Speech(Speech { rate_hz: 8000, samples }),
+        Body::Audio(Audio::default()),
+        Body::Speech(Speech {
+            rate_hz: 8000,
+            samples: samples.clone(),
+            kept: true,
+            about: None,
+        }),
+        Body::Played(Played {
+            turns: [PlayState::Cut, PlayState::Done]
+                .map(|state| PlayedTurn {
+                    turn: 7,
+                    n_samples: 3,
+                    n_waiting: 1,
+                    words: words.clone(),
+                    state,
+                    ..PlayedTurn::default()
+                })
+                .into(),
+            rate_hz: 22_050,
+            signal: [(Timestamp(Duration::from_millis(20)), samples)].into(),
+        }),
         Body::Prompt(Prompt {
             messages: vec![message(Role::System, &[]), message(Role::Assistant, &["a", "é"])],
             about: None,
@@ -104,6 +139,8 @@ fn bodies() -> Vec<Body> {
             message: message_text,
         }),
         event(Event::StageEnded { stage }),
+        event(Event::Hold { held: true }),
+        event(Event::Voice { on: false }),
         Body::Metric(Metric {
             of: "a -> b".into(),
             name: "depth",
