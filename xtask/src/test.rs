@@ -36,7 +36,10 @@ pub fn run() -> Result<()> {
 /// Errors: memory or latency grew.
 pub fn long(minutes: Option<&str>) -> Result<()> {
     setup::run(setup::Need::Narrate)?;
-    step("build qwglm", &mut cargo("build --release --package qwglm --features counted"))?;
+    step(
+        "build qwglm",
+        &mut cargo("build --release --package qwglm --features counted"),
+    )?;
     let mut soak = Command::new(released("qwglm")?);
     soak.args(["bench", "soak", "--minutes", minutes.unwrap_or("60")]);
     step("soak", &mut soak)
