@@ -40,7 +40,9 @@ usage: cargo xtask <command>
   wasm            build the library crates for wasm32-unknown-unknown
   start           build the page, serve it on loopback and print its address
   web             build the page into app/web/dist
-  e2e [WORD…]     drive the page in a real Chromium: all tests, or those whose name has a word
+  e2e [--long] [WORD…]
+                  drive the page in a real Chromium: all tests, or those whose name has a word; with --long
+                  also those that take minutes
   screenshots     pictures of the page's screens, into target/screenshots
                   (each of the four takes --quick first: at once, but not small and fast)
 ";

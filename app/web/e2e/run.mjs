@@ -1,8 +1,11 @@
-// Runs the tests one after another, or those whose name has a word of the command line; exit code 1 if one fails.
+// Runs the tests one after another, or those whose name has a word of the command line, the long ones with `--long` alone;
+// exit code 1 if one fails.
 import { tests } from "./tests.mjs";
 
-const wanted = process.argv.slice(2);
-const chosen = tests.filter(({ name }) => wanted.length === 0 || wanted.some((word) => name.includes(word)));
+const wanted = process.argv.slice(2).filter((word) => word !== "--long");
+const isLong = process.argv.includes("--long");
+const isWanted = ({ name }) => wanted.length === 0 || wanted.some((word) => name.includes(word));
+const chosen = tests.filter((test) => isWanted(test) && (isLong || !test.isLong));
 let failed = 0;
 for (const { name, run } of chosen) {
   const start = Date.now();

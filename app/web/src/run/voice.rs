@@ -60,6 +60,7 @@ impl Stage for PageWords {
                 about: None,
                 thought: false,
                 finished: Some(Finish::Stop),
+                spoken: None,
             });
             ctx.send(body, ctx.stamp()).await?;
         }
