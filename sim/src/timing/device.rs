@@ -164,7 +164,7 @@ impl Device {
         let idle = (groups / cores).ceil() * cores / groups;
         Taken {
             launch_s: profile.launch.dispatch_us * 1e-6,
-            wait_s: waits(cost.class) * latency_ns * 1e-9,
+            wait_s: waits(cost.class) * latency_ns * 1e-9 + share.wait_us * 1e-6,
             memory_s: move_s(from_memory, memory.bandwidth_gb_s, memory.latency_ns),
             cache_s: move_s(from_memory + from_cache, cache.bandwidth_gb_s, cache.latency_ns),
             compute_s: self.compute_s(dispatch, n_cached) * idle / share.compute,

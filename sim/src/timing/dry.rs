@@ -215,6 +215,11 @@ impl Grid {
     pub fn n_tokens(self) -> usize {
         self.rows * self.columns / 4
     }
+
+    /// Bytes of its pixels: patches of 16 × 16, three bytes each.
+    pub fn pixel_bytes(self) -> usize {
+        self.rows * self.columns * 16 * 16 * 3
+    }
 }
 
 /// All plans of a model on one kind of adapter, and the memory it takes there.

@@ -33,6 +33,12 @@ pub fn fit(base: &Profile, measured: &[Measured<'_>]) -> Profile {
         profile.launch.dispatch_us = dispatch_us;
     }
     for _ in 0..ROUNDS {
+        for (class, wait_us) in waits(&profile, measured) {
+            let share = profile.share(class);
+            profile
+                .shares
+                .insert(class_name(class).to_owned(), Share { wait_us, ..share });
+        }
         let device = Device::new(profile.clone());
         let mut classes: BTreeMap<Class, (f64, f64)> = BTreeMap::new();
         for plan in measured {
@@ -46,17 +52,67 @@ pub fn fit(base: &Profile, measured: &[Measured<'_>]) -> Profile {
         }
         for (class, (modelled_s, wanted_s)) in classes {
             if modelled_s > 0.0 && wanted_s > 0.0 {
-                let Share { memory, compute } = profile.share(class);
+                let Share {
+                    memory,
+                    compute,
+                    wait_us,
+                } = profile.share(class);
                 let reached = |share: f64| (share * modelled_s / wanted_s).clamp(*SHARES.start(), *SHARES.end());
                 let share = Share {
                     memory: reached(memory),
                     compute: reached(compute),
+                    wait_us,
                 };
                 profile.shares.insert(class_name(class).to_owned(), share);
             }
         }
     }
     profile
+}
+
+/// What launches of each class take besides their work: where the line through what was measured of small and large ones begins.
+/// Only classes whose launches differ much in size say so, and only where there are stamps.
+fn waits(profile: &Profile, measured: &[Measured<'_>]) -> Vec<(Class, f64)> {
+    let device = Device::new(profile.clone());
+    // Of each class the launches' modelled work, and what they took beyond what is known of launches and waits.
+    let mut classes: BTreeMap<Class, Vec<(f64, f64)>> = BTreeMap::new();
+    for plan in measured.iter().filter(|plan| !plan.dispatches.is_empty()) {
+        let taken = plan.costed.taken(&device, plan.n_cached);
+        for (i, (class, target_s)) in targets(plan, &taken).enumerate() {
+            let known_s = taken[i].launch_s + taken[i].wait_s - profile.share(class).wait_us * 1e-6;
+            classes
+                .entry(class)
+                .or_default()
+                .push((taken[i].work_s(), target_s - known_s));
+        }
+    }
+    let with_waits = |(class, points): (Class, Vec<(f64, f64)>)| {
+        let works = points.iter().map(|&(work_s, _)| work_s);
+        let (least, most) = works.fold((f64::INFINITY, 0.0f64), |(least, most), work_s| {
+            (least.min(work_s), most.max(work_s))
+        });
+        (most > SPREAD * least).then(|| (class, (begin_of_line(&points) * 1e6).clamp(0.0, MOST_WAIT_US)))
+    };
+    classes.into_iter().filter_map(with_waits).collect()
+}
+
+/// How much larger the largest launch of a class is than the smallest before a line is put through them.
+const SPREAD: f64 = 4.0;
+const MOST_WAIT_US: f64 = 100.0;
+
+/// Where the line `y = begin + slope x` begins that is off by the least share of each y.
+fn begin_of_line(points: &[(f64, f64)]) -> f64 {
+    let (mut n, mut x, mut y, mut xx, mut xy) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    for &(px, py) in points.iter().filter(|(px, py)| *px > 0.0 && *py > 0.0) {
+        let weight = 1.0 / (py * py);
+        n += weight;
+        x += weight * px;
+        y += weight * py;
+        xx += weight * px * px;
+        xy += weight * px * py;
+    }
+    let scale = n * xx - x * x;
+    if scale > 0.0 { (y * xx - x * xy) / scale } else { 0.0 }
 }
 
 /// How long each dispatch has to take for the whole to take what it took: by its own stamps, else as the model shares it out.
@@ -110,21 +166,32 @@ mod tests {
             ("decoding", 0.2, 0.2),
             ("rows", 0.2, 0.1),
         ] {
-            real.shares.insert(name.to_owned(), Share { memory, compute });
+            let share = Share {
+                memory,
+                compute,
+                wait_us: 0.0,
+            };
+            real.shares.insert(name.to_owned(), share);
         }
-        let real = Device::new(real);
         let mut config = published::config("qwen3-vl-8b").unwrap().unwrap();
         let options = LoadOptions {
             quant: Quant::Q4,
             context_tokens: 20_000,
             ..LoadOptions::default()
         };
-        let grid = Grid { rows: 64, columns: 64 };
-        let whole = Plans::make(DryEngine::of(base), &config, &options, &[(1000, false)], &[grid]).unwrap();
+        let [grid, small, between] = [(64, 64), (22, 40), (44, 80)].map(|(rows, columns)| Grid { rows, columns });
+        let grids = [grid, small, between];
+        let whole = Plans::make(DryEngine::of(base), &config, &options, &[(1000, false)], &grids).unwrap();
         config.text.num_hidden_layers = 4;
-        let few = Plans::make(DryEngine::of(base), &config, &options, &[(1000, false)], &[grid]).unwrap();
+        let few = Plans::make(DryEngine::of(base), &config, &options, &[(1000, false)], &grids).unwrap();
         let chunk = *few.chunks.keys().max().unwrap();
         for has_stamps in [true, false] {
+            // What each launch takes besides its work can only be seen between stamps.
+            let mut real = real.clone();
+            if let Some(share) = real.shares.get_mut("matmul").filter(|_| has_stamps) {
+                share.wait_us = 15.0;
+            }
+            let real = Device::new(real);
             let measure = |costed, n_cached| {
                 let taken = Costed::taken(costed, &real, n_cached);
                 let stamp = |one: &Taken| Duration::from_secs_f64(one.total_s());
@@ -140,6 +207,7 @@ mod tests {
                 measure(&few.step, 2048),
                 measure(&few.chunks[&chunk], 512),
                 measure(&few.towers[&grid], 0),
+                measure(&few.towers[&small], 0),
             ];
             let fitted = Device::new(fit(base, &measured));
             for (costed, n_cached) in [
@@ -148,6 +216,8 @@ mod tests {
                 (&whole.step, 16_384),
                 (&whole.chunks[&chunk], 0),
                 (&whole.towers[&grid], 0),
+                (&whole.towers[&small], 0),
+                (&whole.towers[&between], 0),
             ] {
                 let (found, expected) = (costed.total_s(&fitted, n_cached), costed.total_s(&real, n_cached));
                 let error = (found / expected - 1.0).abs();
@@ -159,5 +229,87 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// Stamps of `qwglm bench kernels` on an H100 (docs/performance.md), in µs by kernel, parts and rows of the grid, and the whole in ms.
+    const LARGE: (&[(&str, f64)], f64) = (
+        &[
+            ("patchify", 47.5),
+            ("gather_mix", 33.2),
+            ("halve", 19.5),
+            ("norm_four", 21.8),
+            ("rope turned_f32", 22.4),
+            ("rope turned_f16", 19.6),
+            ("attention_coop", 1137.3),
+            ("matmul_coop halves_f16", 140.9),
+            ("matmul_coop result_f16 9", 103.1),
+            ("matmul_coop result_f16 34", 281.9),
+            ("matmul_coop result_f16 36", 369.8),
+            ("matmul_coop result_f32 9 edge", 364.6),
+            ("matmul_coop result_f32 9", 109.2),
+            ("matmul_coop result_f32 32", 237.9),
+        ],
+        63.8,
+    );
+    const SMALL: (&[(&str, f64)], f64) = (
+        &[
+            ("patchify", 14.7),
+            ("gather_mix", 11.7),
+            ("halve", 7.0),
+            ("norm_four", 9.4),
+            ("rope turned_f32", 8.7),
+            ("rope turned_f16", 7.9),
+            ("attention_coop", 74.1),
+            ("matmul_coop halves_f16", 36.9),
+            ("matmul_coop result_f16 18", 35.9),
+            ("matmul_coop result_f16 34", 85.3),
+            ("matmul_coop result_f16 72", 167.0),
+            ("matmul_coop result_f32 18 edge", 92.0),
+            ("matmul_coop result_f32 18", 29.6),
+            ("matmul_coop result_f32 64", 89.4),
+        ],
+        13.1,
+    );
+
+    /// What was stamped for a dispatch: the first line all of whose words fit it.
+    fn stamped(dispatch: &gpu::kernel::Dispatch, lines: &[(&str, f64)]) -> f64 {
+        let rows = dispatch.grid[1].to_string();
+        let is_edge = dispatch.overrides.contains(&("EDGE", 1));
+        let fits =
+            |word: &str| word == dispatch.kernel || dispatch.parts.contains(&word) || word == rows || (word == "edge" && is_edge);
+        let line = lines.iter().find(|(words, _)| words.split(' ').all(fits));
+        line.unwrap_or_else(|| panic!("nothing was stamped for {dispatch}")).1
+    }
+
+    #[test]
+    fn what_launches_take_besides_their_work_is_found_in_stamps_of_a_gpu() {
+        let base = bundled::find("h100").unwrap();
+        let config = published::config("qwen3-vl-8b").unwrap().unwrap();
+        let options = LoadOptions {
+            quant: Quant::Q4,
+            ..LoadOptions::default()
+        };
+        let grids = [(64, 64), (22, 40)].map(|(rows, columns)| Grid { rows, columns });
+        let plans = Plans::make(DryEngine::of(base), &config, &options, &[], &grids).unwrap();
+        let measure = |grid: Grid, (lines, ms): (&[(&str, f64)], f64)| {
+            let costed = &plans.towers[&grid];
+            let stamp = |dispatch| Duration::from_secs_f64(stamped(dispatch, lines) * 1e-6);
+            Measured {
+                costed,
+                n_cached: 0,
+                dispatches: costed.plan.dispatches.iter().map(stamp).collect(),
+                play: Duration::from_secs_f64(ms * 1e-3),
+            }
+        };
+        let errors = |profile: Profile| {
+            let device = Device::new(profile);
+            let error = |grid: Grid, ms: f64| (plans.towers[&grid].total_s(&device, 0) * 1e3 / ms - 1.0).abs();
+            [error(grids[0], LARGE.1), error(grids[1], SMALL.1)]
+        };
+        let both = fit(base, &[measure(grids[0], LARGE), measure(grids[1], SMALL)]);
+        let wait_us = both.share(Class::Matmul).wait_us;
+        assert!((2.0..40.0).contains(&wait_us), "{wait_us}");
+        let found = errors(both);
+        assert!(found.iter().all(|error| *error < 0.1), "{found:?}");
     }
 }

@@ -40,6 +40,7 @@ impl Switches {
         if let Some(latency_ns) = self.latency_ns {
             profile.memory.latency_ns = latency_ns;
             profile.cache.latency_ns = latency_ns;
+            profile.shares.values_mut().for_each(|share| share.wait_us = 0.0);
         }
         let rates = &mut profile.rates;
         for rate in [&mut rates.f32, &mut rates.f16, &mut rates.int8, &mut rates.matrix] {

@@ -202,9 +202,12 @@ impl Plans {
         }
         // Steps are queued ahead; whatever begins anew waits for its submission.
         if !matches!(work, Work::Step { .. }) {
-            let submit_s = device.profile.launch.submit_us * 1e-6;
-            time.total_s += submit_s;
-            time.by_bound[Bound::Launch as usize] += submit_s;
+            time.launch(device.profile.launch.submit_us * 1e-6);
+        }
+        // A picture is uploaded before, and its first slices are waited for, which says how many come next.
+        if let Work::Tower { grid } | Work::Picture { grid, .. } = work {
+            let launch = device.profile.launch;
+            time.launch(grid.pixel_bytes() as f64 / (launch.upload_gb_s * 1e9) + launch.submit_us * 1e-6);
         }
         time
     }
@@ -224,6 +227,12 @@ impl Time {
         for (bound, spent_s) in taken.by_bound() {
             self.by_bound[bound as usize] += spent_s;
         }
+    }
+
+    /// More of what comes before or between launches.
+    fn launch(&mut self, spent_s: f64) {
+        self.total_s += spent_s;
+        self.by_bound[Bound::Launch as usize] += spent_s;
     }
 
     /// What most of it is spent on.

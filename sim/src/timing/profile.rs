@@ -91,6 +91,14 @@ pub struct Launch {
     pub dispatch_us: f64,
     /// From one submission to the next, when the next is not there yet.
     pub submit_us: f64,
+    /// From the CPU's memory to the device's.
+    #[serde(default = "usual_upload")]
+    pub upload_gb_s: f64,
+}
+
+/// Half of what sixteen lanes of PCIe 4 move.
+fn usual_upload() -> f64 {
+    12.0
 }
 
 /// How fast weights come in: read, checked, uploaded, packed.
@@ -126,6 +134,14 @@ pub struct Share {
     pub memory: f64,
     /// Of the operations a second.
     pub compute: f64,
+    /// What a launch takes besides, however small it is: filling pipes, loops that are too short to hide anything.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub wait_us: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl Profile {
@@ -157,6 +173,7 @@ impl Profile {
             ("cores.n", self.cores.n.into()),
             ("cores.lanes", self.cores.lanes.into()),
             ("cores.workgroup_memory_kib", self.cores.workgroup_memory_kib.into()),
+            ("launch.upload_gb_s", self.launch.upload_gb_s),
             ("load.gb_s", self.load.gb_s),
         ];
         let not_negative = [
@@ -171,6 +188,10 @@ impl Profile {
         let bad = bad.or_else(|| not_negative.iter().find(|(_, value)| !(value.is_finite() && *value >= 0.0)));
         if let Some((key, value)) = bad {
             return Err(format!("{key} is {value}, which no device has"));
+        }
+        let waits = self.shares.values().map(|share| share.wait_us);
+        if let Some(wait_us) = waits.into_iter().find(|us| !(us.is_finite() && *us >= 0.0)) {
+            return Err(format!("a wait is {wait_us} µs, which no kernel has"));
         }
         if let Some(share) = shares.into_iter().find(|share| !(share.is_finite() && *share > 0.0)) {
             return Err(format!("a share is {share}, which no kernel reaches"));
@@ -285,7 +306,11 @@ fn usual_share(class: Class) -> Share {
         Class::Attention => (0.6, 0.35),
         Class::Sampling => (0.5, 0.2),
     };
-    Share { memory, compute }
+    Share {
+        memory,
+        compute,
+        wait_us: 0.0,
+    }
 }
 
 #[cfg(test)]

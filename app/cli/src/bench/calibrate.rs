@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use gpu::engine::choose::harness::{Harness, Pass, Passes, Size};
 use gpu::engine::choose::{golden, key, timed_size};
 use gpu::engine::wgpu::{AdapterChoice, Measured, WgpuEngine};
-use gpu::engine::{Adapter, Engine};
+use gpu::engine::{Adapter, Engine, PreparedId};
 use gpu::protocol::Quant;
 use serde::Serialize;
 use sim::timing::bundled;
@@ -24,8 +24,10 @@ use crate::choice::{self, Recall, cache_folder};
 
 /// Tokens in the cache before the steps that are timed: deep enough that reading them is what takes time.
 const DEPTHS: [usize; 2] = [2048, 16384];
-/// Patches of the picture that is timed, 1024×1024 pixels: a small one's attention takes no time, and its share would say nothing.
+/// Patches of the pictures that are timed, 1024×1024 and 640×352 pixels: a small one's attention takes no time, and its share would
+/// say nothing; a large one hides what each launch takes besides its work.
 const GRID: [usize; 2] = [64, 64];
+const SMALL_GRID: [usize; 2] = [22, 40];
 /// Counts of which the median is taken.
 const COUNTS: usize = 5;
 const COUNTS_IN_SOFTWARE: usize = 1;
@@ -153,6 +155,7 @@ fn with_measured(mut profile: Profile, measured: &Measured) -> Profile {
     profile.rates.matrix = measured.matrix_ops / 1e12;
     profile.launch.dispatch_us = measured.dependent_launch.as_secs_f64() * 1e6;
     profile.launch.submit_us = measured.round_trip.as_secs_f64() * 1e6;
+    profile.launch.upload_gb_s = measured.upload / 1e9;
     profile
 }
 
@@ -197,8 +200,21 @@ async fn kernels(engine: &mut WgpuEngine, adapter: &Adapter) -> Result<(f64, Vec
         }
         Err(error) => Err(error.into()),
     };
+    let small = match adapter.software {
+        true => Ok(None),
+        false => small_picture(engine, &harness).await.map(Some),
+    };
     harness.free(engine);
-    Ok((load_gb_s, timed?))
+    let mut timed = timed?;
+    timed.extend(small?);
+    Ok((load_gb_s, timed))
+}
+
+async fn small_picture(engine: &mut WgpuEngine, harness: &Harness) -> Result<Timed> {
+    let picture = harness.picture(engine, SMALL_GRID)?;
+    let timed = one_play(engine, harness, picture.prepared(), (Pass::Image, 0)).await;
+    picture.free(engine);
+    timed
 }
 
 async fn all_passes(engine: &mut WgpuEngine, harness: &Harness, passes: &Passes) -> Result<Vec<Timed>> {
@@ -212,8 +228,16 @@ async fn all_passes(engine: &mut WgpuEngine, harness: &Harness, passes: &Passes)
     Ok(timed)
 }
 
-async fn one_pass(engine: &mut WgpuEngine, harness: &Harness, passes: &Passes, (pass, depth): (Pass, usize)) -> Result<Timed> {
-    let prepared = passes.of(pass);
+async fn one_pass(engine: &mut WgpuEngine, harness: &Harness, passes: &Passes, of: (Pass, usize)) -> Result<Timed> {
+    one_play(engine, harness, passes.of(of.0), of).await
+}
+
+async fn one_play(
+    engine: &mut WgpuEngine,
+    harness: &Harness,
+    prepared: PreparedId,
+    (pass, depth): (Pass, usize),
+) -> Result<Timed> {
     let ids: Vec<u32> = match pass {
         Pass::Step => vec![3],
         Pass::Chunk => (0..harness.size.chunk as u32).map(|i| 3 + i % 900).collect(),
