@@ -29,7 +29,7 @@ def opening(T):
         kind += f" over {article(T.over)}"
     out = capital(kind)
     if app and app.lower() not in kind.lower():
-        out += f" in {app}"
+        out += f", {app}" if kind.endswith("in a terminal") else f" in {app}"
     if title and title != app:
         out += f', titled "{cut(title, 80)}"'
     return out + "."

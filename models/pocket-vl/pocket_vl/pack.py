@@ -123,7 +123,7 @@ def load(model, folder):
     model.load_state_dict({k: v.float().reshape(own[k].shape) for k, v in state.items()})
 
 
-def save(model, folder, limit=14 << 20):
+def save(model, folder, limit=15 << 20):
     """bf16 safetensors, no file above `limit` bytes, with an index when there are several; whole or not at all."""
     from safetensors.torch import save_file
 

@@ -37,7 +37,7 @@ READ = r"""
 
 
 class Browser:
-    """One page of one browser. Errors: `RuntimeError` when Chromium says so, `TimeoutError` after 30 s of silence."""
+    """One page of one browser. Errors: `RuntimeError` when Chromium says so, `TimeoutError` after three minutes of silence."""
 
     def __init__(self, program="chromium"):
         self.dir = tempfile.mkdtemp(prefix="pocket-vl-")
@@ -71,7 +71,7 @@ class Browser:
         one, _, self.buffer = self.buffer.partition(b"\0")
         return json.loads(one)
 
-    def call(self, method, limit_s=30, **params):
+    def call(self, method, limit_s=180, **params):
         """One command of the debugging protocol and its result."""
         number = next(self.ids)
         message = dict(id=number, method=method, params=params)
@@ -87,7 +87,7 @@ class Browser:
                 return got["result"]
             self.events.append(got.get("method"))
 
-    def wait(self, event, limit_s=30):
+    def wait(self, event, limit_s=180):
         deadline = time.monotonic() + limit_s
         while event not in self.events:
             self.events.append(self._message(deadline).get("method"))

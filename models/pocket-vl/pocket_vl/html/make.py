@@ -22,6 +22,7 @@ SIZES = {
     "xga": ((1024, 768), 0.14),
     "hd": ((1280, 720), 0.24),
 }
+LEAST = 10  # height of a line in picture elements below which nobody can read it: letters of about 8
 FIXED = {"Yes.", "No.", "None.", "None", "None is shown.", "There is none.", "It is empty."}
 
 
@@ -30,7 +31,10 @@ def flat(s):
 
 
 def merged(items, scale):
-    """Pieces on one row of one block become one line: [text, x, y, w, h, block], in the page's order; only whole ones."""
+    """Pieces on one row of one block become one line: [text, x, y, w, h, block], in the page's order.
+
+    Only whole ones, and only those high enough to be read.
+    """
     out = []
     for s, x, y, w, h, whole, block in items:
         last = out[-1] if out else None
@@ -39,7 +43,9 @@ def merged(items, scale):
             last[3], last[6] = x + w - last[1], last[6] and whole
         else:
             out.append([s, x, y, w, h, block, whole])
-    return [[flat(l[0])] + [round(v * scale) for v in l[1:5]] + [l[5]] for l in out if l[6]], not all(l[6] for l in out)
+    return [[flat(l[0])] + [round(v * scale) for v in l[1:5]] + [l[5]] for l in out if l[6] and l[4] * scale >= LEAST], not all(
+        l[6] for l in out
+    )
 
 
 class Seen:

@@ -42,7 +42,7 @@ def window_frame(r, look, spec):
         at = r.choice(("top:0", "bottom:0"))
         panel = f'<div class="bar" style="position:absolute;{at};left:0;right:0;padding:3px 10px;z-index:9">{r.choice(("Menu", "Activities", "Start", "Applications"))}<span class="grow"></span>{clock(r)[:5]}</div>'
         y = max(y, 6)
-    return f'<div style="position:absolute;inset:0;{wall}">{panel}<div class="win" style="left:{x}%;top:{y}%;width:{w}%;height:{min(h, 93 - y)}%"><div class="ttl">{mac}<b class="grow nowrap" style="{centre}">{esc(name)}</b>{marks}</div><div style="flex:1;min-height:0;position:relative;overflow:hidden">{spec.body}</div></div></div>'
+    return f'<div style="position:absolute;inset:0;{wall}">{panel}<div class="win" style="left:{x}%;top:{y}%;width:{w}%;height:{min(h, 93 - y)}%"><div class="ttl">{mac}<b class="grow nowrap" style="{centre}">{esc(name)}</b>{marks}</div><div style="flex:1;min-height:0;position:relative;overflow:hidden;transform:translate(0)">{spec.body}</div></div></div>'
 
 
 def dialog(r, sort):
