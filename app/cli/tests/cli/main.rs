@@ -7,6 +7,7 @@ mod doctor;
 mod narrate;
 mod plan;
 mod replay;
+mod talk;
 mod transcribe;
 mod usage;
 mod view;
