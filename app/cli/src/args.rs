@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use crate::bench::args as bench;
 use crate::bench::args::BenchArgs;
 use crate::plan::{self, PlanArgs};
+use crate::talk::{self, TalkArgs};
 use crate::tiny_gpu::{self, SimArgs};
 use crate::transcribe::{self, TranscribeArgs};
 
@@ -49,6 +50,9 @@ pub enum Command {
     /// Write down what is said in sound files
     #[command(after_help = transcribe::EXAMPLES)]
     Transcribe(TranscribeArgs),
+    /// Converse by voice: it hears, answers aloud, and falls silent when you speak again
+    #[command(after_help = talk::EXAMPLES)]
+    Talk(TalkArgs),
     /// Draw a pipeline, as Mermaid or SVG
     #[command(after_help = GRAPH)]
     Graph(GraphArgs),

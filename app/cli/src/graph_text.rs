@@ -209,6 +209,12 @@ impl GraphText {
         }
     }
 
+    /// Where a model comes from.
+    pub fn source_of(&self, model: &str) -> Option<String> {
+        let source = self.document.as_ref()?.get("model")?.get(model)?.get("source")?;
+        source.as_str().map(str::to_owned)
+    }
+
     pub fn stage(&self, name: &str) -> Option<&Item> {
         self.document.as_ref()?.get("stage")?.get(name)
     }

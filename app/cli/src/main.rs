@@ -21,6 +21,7 @@ mod say;
 mod self_test;
 mod setup;
 mod source;
+mod talk;
 mod tape;
 mod tiny_gpu;
 mod transcribe;
@@ -74,6 +75,7 @@ async fn dispatch(command: Command) -> Result<()> {
         Command::Replay(args) => replay::replay(args).await,
         Command::Say(args) => say::say(args).await,
         Command::Transcribe(args) => transcribe::transcribe(args).await,
+        Command::Talk(args) => talk::talk(args).await,
         Command::Graph(args) => graph::graph(&args),
         Command::Plan(args) => plan::plan(args).await,
         Command::Sim(args) => tiny_gpu::simulate(&args),

@@ -9,6 +9,7 @@ mod narrate;
 mod plan;
 mod replay;
 mod sim;
+mod talk;
 mod transcribe;
 mod usage;
 mod view;
