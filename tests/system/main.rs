@@ -2,6 +2,7 @@
 
 mod charging;
 mod choose;
+mod conversation;
 mod engine;
 mod faults;
 mod generation;
