@@ -1,7 +1,7 @@
-"""Makes `silero.onnx` of Silero VAD: the network for 16 kHz alone, without its control flow, weights in f16.
+"""Makes `silero.onnx.zz` of Silero VAD: the network for 16 kHz alone, without its control flow, weights in f16.
 
     pip install onnx onnxruntime numpy soundfile silero-vad==6.0.0 --no-deps
-    python pack.py                 # writes silero.onnx beside itself
+    python pack.py                 # writes silero.onnx.zz beside itself
     python pack.py CLIP.flac ...   # and compares with the published network; --golden FILE writes what that one gave
 
 The published graph holds the same network for many cases (`If`), and takes one window at a time. This one takes any number of
@@ -14,6 +14,7 @@ windows of one sound in order: the convolutions see them as a batch, the LSTM as
 import argparse
 import json
 import os
+import zlib
 
 import numpy as np
 import onnx
@@ -165,7 +166,8 @@ def main():
     source = published()
     parts = flat(source)
     stored = aligned(model(parts, halves=True))
-    onnx.save(stored, os.path.join(HERE, "silero.onnx"))
+    with open(os.path.join(HERE, "silero.onnx.zz"), "wb") as file:
+        file.write(zlib.compress(stored.SerializeToString(), 9))
     if not options.clips:
         return
     import onnxruntime

@@ -28,6 +28,7 @@ usage: cargo xtask <command>
                   (or, with arguments, whatever `qwglm narrate` makes of them)
   test            set up what is missing, then everything that must hold: check, all tests on a real or
                   software GPU, goldens, the wasm build, the page in a browser if there is one
+  test --page     that, and the page driven in a real Chromium
   test --long [MINUTES]
                   the sample recording in a loop for an hour (or so many minutes, from 7): fails when memory
                   or latency are more in the last minute than in the first five
@@ -77,10 +78,11 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
     match command.as_str() {
         "demo" => demo::run(rest)?,
         "test" => match rest {
-            [] => test::run()?,
+            [] => test::run(test::Page::Left)?,
+            [page] if page == "--page" => test::run(test::Page::Driven)?,
             [long] if long == "--long" => test::long(None)?,
             [long, minutes] if long == "--long" => test::long(Some(minutes))?,
-            _ => bail!(Usage(format!("`test` takes --long [MINUTES], found `{}`", rest.join(" ")))),
+            _ => bail!(Usage(format!("`test` takes --page or --long [MINUTES], found `{}`", rest.join(" ")))),
         },
         "check" => check::run()?,
         "golden" => return golden::run(rest),

@@ -9,10 +9,17 @@ use anyhow::{Result, bail};
 use crate::process::{cargo, released, root, seconds, step};
 use crate::{check, e2e, golden, setup, wasm};
 
+/// Whether the page is driven in a browser as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    Driven,
+    Left,
+}
+
 /// Runs all checks and all tests; stops at the first step that fails.
 ///
 /// A GPU test without an adapter fails here (`REQUIRE_GPU=1`) where elsewhere it says that it was skipped.
-pub fn run() -> Result<()> {
+pub fn run(page: Page) -> Result<()> {
     let start = Instant::now();
     setup::run(setup::Need::Everything)?;
     check::lint()?;
@@ -26,7 +33,9 @@ pub fn run() -> Result<()> {
         bail!("a golden value is out; the table is above");
     }
     wasm::run(wasm::Mode::Build)?;
-    e2e::run(wasm::Optimised::No, e2e::Program::Built, &[])?;
+    if page == Page::Driven {
+        e2e::run(wasm::Optimised::No, e2e::Program::Built, &[])?;
+    }
     eprintln!("── everything holds, after {}", seconds(start.elapsed()));
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Silero VAD through `rten`: how probable it is that somebody speaks, for every 32 ms of sound at 16 kHz. No decision
 //! (`segment`) and no actor.
 //!
-//! The graph is `models/silero/silero.onnx`, which `pack.py` beside it makes of the published one.
+//! The graph is `models/silero/silero.onnx.zz`, which `pack.py` beside it makes of the published one.
 
 use std::sync::{Arc, OnceLock};
 
@@ -17,7 +17,9 @@ pub const WINDOW: usize = 512;
 /// Samples before a window that the network sees too.
 const CONTEXT: usize = 64;
 const HIDDEN: usize = 128;
-const ONNX: &[u8] = include_bytes!("../../../models/silero/silero.onnx");
+const ONNX: &[u8] = include_bytes!("../../../models/silero/silero.onnx.zz");
+/// More than the graph unpacks to.
+const MAX_BYTES: usize = 4 << 20;
 
 /// The network. Its weights are there once, however many listen.
 pub struct Silero {
@@ -44,7 +46,7 @@ impl Silero {
         if let Some(silero) = LOADED.get() {
             return Ok(silero.clone());
         }
-        let silero = Arc::new(Self::load(ONNX.to_vec()).map_err(|message| Error::Vad { message })?);
+        let silero = Arc::new(unpacked().and_then(Self::load).map_err(|message| Error::Vad { message })?);
         Ok(LOADED.get_or_init(|| silero).clone())
     }
 
@@ -57,6 +59,11 @@ impl Silero {
             model,
         })
     }
+}
+
+/// The graph, out of its compression (zlib).
+fn unpacked() -> Result<Vec<u8>, String> {
+    miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(ONNX, MAX_BYTES).map_err(|error| error.to_string())
 }
 
 impl Listener {
