@@ -27,7 +27,7 @@ usage: cargo xtask <command>
   demo            set up what is missing, then narrate the bundled screen recording in the terminal
                   (or, with arguments, whatever `qwglm narrate` makes of them)
   test            set up what is missing, then everything that must hold: check, all tests on a real or
-                  software GPU, goldens, the wasm build, the page in a browser if there is one
+                  software GPU, goldens, the wasm build
   test --page     that, and the page driven in a real Chromium
   test --long [MINUTES]
                   the sample recording in a loop for an hour (or so many minutes, from 7): fails when memory
@@ -82,7 +82,10 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
             [page] if page == "--page" => test::run(test::Page::Driven)?,
             [long] if long == "--long" => test::long(None)?,
             [long, minutes] if long == "--long" => test::long(Some(minutes))?,
-            _ => bail!(Usage(format!("`test` takes --page or --long [MINUTES], found `{}`", rest.join(" ")))),
+            _ => bail!(Usage(format!(
+                "`test` takes --page or --long [MINUTES], found `{}`",
+                rest.join(" ")
+            ))),
         },
         "check" => check::run()?,
         "golden" => return golden::run(rest),

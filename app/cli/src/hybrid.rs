@@ -1,6 +1,7 @@
 //! Hybrid engines of a run: how they are started, and what they tell while they work and at the end.
 
 use anyhow::Result;
+use app_sections::Hybrid;
 use gpu::actor::{self, Timing};
 use gpu::engine::wgpu::AdapterChoice;
 use gpu::protocol::GpuHandle;
@@ -9,7 +10,6 @@ use sim::Kernels;
 use sim::hybrid::{Mixed, Shadow, ShadowHandle, TrafficHandle};
 
 use crate::choice::{self, Recall};
-use crate::sections::Hybrid;
 
 /// Kernels that the view shows.
 const SHOWN: usize = 8;
