@@ -304,7 +304,7 @@ fn a_plan_prints_a_line_a_dispatch() -> Result<()> {
     assert_eq!(lines[0], "mlp: 2 dispatches in 1 slices, 2 temporaries of 768 bytes");
     assert_eq!(
         lines[1],
-        "  0 op    1 matvec<weight_f32, input_vec4> WG=128 T=1 grid 128x1x1 x=tensor1:256 bias=tensor2:512 \
+        "  0 op    1 matvec<weight_f32, input_vec4> WG=128 T=1 GELU=1 grid 128x1x1 x=tensor1:256 bias=tensor2:512 \
          addend=tensor1:256 *y=temp0:512 packed=tensor100:32768"
     );
     assert_eq!(lines.len(), 3);

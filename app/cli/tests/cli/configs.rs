@@ -119,15 +119,15 @@ fn every_configuration_says_the_same_on_both_engines() {
         let frames = format!("screen.path={}", frames.display());
         let mut on = |engine| {
             args.push(engine);
-            for (section, change) in [
-                ("[stage.screen]", frames.as_str()),
+            for (part, change) in [
+                ("\"capture.frames\"", frames.as_str()),
                 ("[stage.encode]", "encode.max_pixels=32768"),
                 ("[model.ears]", "model.ears.precision=f32"),
                 ("[stage.narrator]", "narrator.max_new_tokens=24"),
                 ("[stage.question]", "question.max_new_tokens=24"),
                 ("[stage.talk]", "talk.max_new_tokens=24"),
             ] {
-                if text.contains(section) {
+                if text.contains(part) {
                     args.extend(["--set", change]);
                 }
             }

@@ -49,7 +49,7 @@ source = 'no-such-model'
 quant = 3
 
 [engine.main]
-type = 'hybrid'
+type = 'hybird'
 
 [stage.files]
 type = 'capture.fil'
@@ -66,7 +66,7 @@ max_pixel = 1
         "bad.toml",
         "line 3: model.eyes.quant",
         "line 6: engine.main.type",
-        "not there yet",
+        "\"wgpu\", \"sim\" or \"hybrid\"",
         "line 9: stage.files.type",
         "\"capture.file\" is the nearest",
         "line 14: stage.encode.model",
