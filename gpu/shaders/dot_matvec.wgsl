@@ -21,11 +21,11 @@ struct Params {
     groups: u32, // of 32 values in x
     has_bias: u32,
     has_addend: u32,
-    gelu_form: u32,
     has_norm: u32,
     eps: f32,
     order: u32, // of what is packed
-    pad: u32,
+    pad0: u32,
+    pad1: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> acts: array<vec4<u32>>;

@@ -22,7 +22,7 @@ struct Params {
     row4: u32, // groups of four values in a stored row
     has_bias: u32,
     has_addend: u32,
-    gelu_form: u32,
+    pad: u32,
     t: u32,
     pad0: u32,
     pad1: u32,

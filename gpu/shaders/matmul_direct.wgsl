@@ -18,7 +18,7 @@ struct Params {
     row4: u32, // groups of four values in a stored row
     has_bias: u32,
     has_addend: u32,
-    gelu_form: u32,
+    pad: u32,
     t: u32,
     pad0: u32,
     pad1: u32,
@@ -115,7 +115,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     store(s7a, t + 7u, n);
     store(s7b, t + 7u, n + 4u);
     // In a second walk, so that what `finish` does is compiled once and not 64 times.
-    if params.has_bias + params.has_addend + params.gelu_form > 0u {
+    if params.has_bias + params.has_addend + GELU > 0u {
         for (var j = 0u; j < 64u; j++) {
             let out_t = t + j / 8u;
             let out_n = n + j % 8u;

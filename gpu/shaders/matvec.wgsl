@@ -18,7 +18,7 @@ struct Params {
     row4: u32, // groups of four values in a stored row
     has_bias: u32,
     has_addend: u32,
-    gelu_form: u32,
+    pad: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;

@@ -224,7 +224,8 @@ fn a_shadows_table_adds_up_to_the_step_that_the_clock_measures() -> Result<()> {
     }
     drop(engine);
     let mut found = Vec::new();
-    // A busy machine may stop us between the two clocks: of some tries the best counts.
+    // A busy machine may stop us between the two clocks, which makes the clock's time longer and never shorter: of some tries the best
+    // counts, and none may be above it.
     for _ in 0..8 {
         let (mut engine, handle) = tests::shadow(wgpu_engine()?);
         let (recording, tensor) = products(&mut engine)?;
@@ -242,7 +243,8 @@ fn a_shadows_table_adds_up_to_the_step_that_the_clock_measures() -> Result<()> {
         found.push((table.sum_s() - clock_s) / clock_s);
     }
     println!("off by {found:?}");
-    assert!(found.iter().any(|off| off.abs() < 0.05), "{found:?}");
+    assert!(found.iter().all(|off| *off < 0.05), "{found:?}");
+    assert!(found.iter().any(|off| *off > -0.05), "{found:?}");
     Ok(())
 }
 

@@ -133,13 +133,11 @@ impl Kernel for AttnSplit {
         if self.raw.is_none() {
             of_cache.push(("state", Access::Read, cache.state));
         }
-        bindings.extend((0..).zip(of_cache).map(|(index, (name, access, operand))| Binding {
-            group: 1,
-            index,
-            name,
-            access,
-            operand,
-        }));
+        bindings.extend(
+            (0..)
+                .zip(of_cache)
+                .map(|(index, (name, access, operand))| Binding::new(1, index, name, access, operand)),
+        );
         bindings
     }
 

@@ -48,11 +48,10 @@ pub struct Params {
     pub groups: u32,
     pub has_bias: u32,
     pub has_addend: u32,
-    pub gelu_form: u32,
     pub has_norm: u32,
     pub eps: f32,
     pub order: u32,
-    pub pad: u32,
+    pub pad: [u32; 2],
 }
 
 impl DotMatvec {
@@ -93,37 +92,29 @@ impl Kernel for DotMatvec {
             groups: (self.weight.k_padded / 32) as u32,
             has_bias: self.bias.is_some().into(),
             has_addend: self.addend.is_some().into(),
-            gelu_form: gelu_word(self.gelu),
             has_norm: self.eps.is_some().into(),
             eps: self.eps.unwrap_or(0.0),
             order: match self.then {
                 Then::Store => 0,
                 Then::Norm { order, .. } => order,
             },
-            pad: 0,
+            pad: [0; 2],
         }
     }
 
     /// Operands that are absent are bound to the activations, which the shader does not read through them.
     fn bindings(&self) -> Vec<Binding> {
-        let storage = |index, name, access, operand| Binding {
-            group: 0,
-            index,
-            name,
-            access,
-            operand,
-        };
         let mut bindings = vec![
-            storage(1, "acts", Access::Read, self.acts),
-            storage(2, "bias", Access::Read, self.bias.unwrap_or(self.acts)),
-            storage(3, "addend", Access::Read, self.addend.unwrap_or(self.acts)),
+            Binding::new(0, 1, "acts", Access::Read, self.acts),
+            Binding::new(0, 2, "bias", Access::Read, self.bias.unwrap_or(self.acts)),
+            Binding::new(0, 3, "addend", Access::Read, self.addend.unwrap_or(self.acts)),
         ];
         match self.then {
-            Then::Store => bindings.push(storage(4, "y", Access::ReadWrite, self.y)),
+            Then::Store => bindings.push(Binding::new(0, 4, "y", Access::ReadWrite, self.y)),
             Then::Norm { weight, acts, .. } => bindings.extend([
-                storage(4, "norm_weight", Access::Read, weight),
-                storage(5, "y", Access::ReadWrite, self.y),
-                storage(6, "acts_out", Access::ReadWrite, acts),
+                Binding::new(0, 4, "norm_weight", Access::Read, weight),
+                Binding::new(0, 5, "y", Access::ReadWrite, self.y),
+                Binding::new(0, 6, "acts_out", Access::ReadWrite, acts),
             ]),
         }
         bindings.extend(self.weight.bindings());

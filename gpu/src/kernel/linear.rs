@@ -80,7 +80,7 @@ pub struct LinearParams {
     pub row4: u32,
     pub has_bias: u32,
     pub has_addend: u32,
-    pub gelu_form: u32,
+    pub pad: u32,
 }
 
 /// The number of a form in part `gelu`; 0 is none.
@@ -102,7 +102,7 @@ impl Linear {
             row4: (self.weight.k_padded / 4) as u32,
             has_bias: self.bias.is_some().into(),
             has_addend: self.addend.is_some().into(),
-            gelu_form: gelu_word(self.gelu),
+            pad: 0,
         }
     }
 
@@ -123,18 +123,11 @@ impl Linear {
 
     /// Operands that are absent are bound to x, which the shader does not read through them.
     pub fn bindings(&self) -> Vec<Binding> {
-        let storage = |index, name, access, operand| Binding {
-            group: 0,
-            index,
-            name,
-            access,
-            operand,
-        };
         let mut bindings = vec![
-            storage(1, "x", Access::Read, self.x),
-            storage(2, "bias", Access::Read, self.bias.unwrap_or(self.x)),
-            storage(3, "addend", Access::Read, self.addend.unwrap_or(self.x)),
-            storage(4, "y", Access::ReadWrite, self.y),
+            Binding::new(0, 1, "x", Access::Read, self.x),
+            Binding::new(0, 2, "bias", Access::Read, self.bias.unwrap_or(self.x)),
+            Binding::new(0, 3, "addend", Access::Read, self.addend.unwrap_or(self.x)),
+            Binding::new(0, 4, "y", Access::ReadWrite, self.y),
         ];
         bindings.extend(self.weight.bindings());
         bindings

@@ -108,13 +108,7 @@ impl Kernel for MatmulCoop {
         bindings.extend(
             (first..)
                 .zip(operands.into_iter().flatten())
-                .map(|(index, (name, operand))| Binding {
-                    group: 1,
-                    index,
-                    name,
-                    access: Access::Read,
-                    operand,
-                }),
+                .map(|(index, (name, operand))| Binding::new(1, index, name, Access::Read, operand)),
         );
         bindings
     }

@@ -146,6 +146,18 @@ pub struct Binding {
     pub operand: Operand,
 }
 
+impl Binding {
+    pub fn new(group: u32, index: u32, name: &'static str, access: Access, operand: Operand) -> Self {
+        Self {
+            group,
+            index,
+            name,
+            access,
+            operand,
+        }
+    }
+}
+
 /// A pipeline constant by its name in the shader.
 pub type Override = (&'static str, u32);
 
@@ -256,13 +268,7 @@ fn numbered(group: u32, first: u32, reads: &[(&'static str, Operand)], writes: &
     let writes = writes.iter().map(|&(name, operand)| (name, Access::ReadWrite, operand));
     (first..)
         .zip(reads.chain(writes))
-        .map(|(index, (name, access, operand))| Binding {
-            group,
-            index,
-            name,
-            access,
-            operand,
-        })
+        .map(|(index, (name, access, operand))| Binding::new(group, index, name, access, operand))
         .collect()
 }
 

@@ -84,9 +84,11 @@ fn gelu_and_residual_join_their_linear_layers() -> Result<()> {
     assert_eq!(kernels(&plan), ["matmul", "matmul"]);
     assert_eq!(plan.dispatches[0].op_idx, 1);
     let words: &[u32] = bytemuck::cast_slice(&plan.dispatches[0].params);
-    assert_eq!(words[..8], [128, 64, 128, 0, 16, 1, 0, 1]);
+    assert_eq!(words[..7], [128, 64, 128, 0, 16, 1, 0]);
+    assert!(plan.dispatches[0].overrides.contains(&("GELU", 1)));
     let words: &[u32] = bytemuck::cast_slice(&plan.dispatches[1].params);
-    assert_eq!(words[5..8], [0, 1, 0]);
+    assert_eq!(words[5..7], [0, 1]);
+    assert!(plan.dispatches[1].overrides.contains(&("GELU", 0)));
     // `up` and `down` are never stored.
     assert_eq!(plan.temps, [40 * 128 * 4, 40 * 64 * 4]);
     Ok(())
