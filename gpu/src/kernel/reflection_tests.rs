@@ -81,7 +81,7 @@ fn dispatches() -> Vec<Dispatch> {
             }
             add(Dispatch::new(&matmul_direct::MatmulDirect { linear, workgroup }, 0));
         }
-        for tile in [matmul_coop::Tile::Wide, matmul_coop::Tile::Small] {
+        for tile in matmul_coop::Tile::ALL {
             for half in [false, true] {
                 let linear = Linear {
                     bias: None,

@@ -43,6 +43,7 @@ fn linear_on_matrices_matches_its_twin_on_awkward_shapes() {
         (300, 520, 96),
         (1500, 1032, 224),
         (257, 4304, 1152),
+        (1400, 1148, 68), // in tiles of 128 × 96
     ];
     for (i, (t, n, k)) in shapes.into_iter().enumerate() {
         for (j, format) in FORMATS.into_iter().enumerate() {
@@ -71,7 +72,13 @@ fn norm_swiglu_and_gelu_stay_halves_and_match_their_twins() {
     let mut cases = Vec::new();
     for format in FORMATS {
         for layer in [false, true] {
-            for (t, d, f) in [(6, 32, 64), (70, 100, 260), (200, 1152, 516), (513, 64, 1028)] {
+            for (t, d, f) in [
+                (6, 32, 64),
+                (70, 100, 260),
+                (200, 1152, 516),
+                (513, 64, 1028),
+                (1300, 64, 572),
+            ] {
                 cases.push((format, layer, t, d, f));
             }
         }
