@@ -167,7 +167,7 @@ fn more_work_takes_longer_and_a_better_device_less() {
 fn plans_differ_where_adapters_do() {
     let step = |key: &str| plans(bundled::find(key).unwrap(), Quant::Q4).step.plan;
     let chunk = |key: &str| {
-        plans(bundled::find(key).unwrap(), Quant::Q4).chunks[&(64, false)]
+        plans(bundled::find(key).unwrap(), Quant::Q4).chunks[&(512, false)]
             .plan
             .clone()
     };
