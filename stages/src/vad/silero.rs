@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use gpu::weights::source::inflated;
 use rten::{Model, NodeId, Value, ValueOrView};
 use rten_tensor::{NdTensor, Tensor};
 
@@ -46,7 +47,8 @@ impl Silero {
         if let Some(silero) = LOADED.get() {
             return Ok(silero.clone());
         }
-        let silero = Arc::new(unpacked().and_then(Self::load).map_err(|message| Error::Vad { message })?);
+        let onnx = inflated(ONNX, MAX_BYTES).map_err(str::to_owned);
+        let silero = Arc::new(onnx.and_then(Self::load).map_err(|message| Error::Vad { message })?);
         Ok(LOADED.get_or_init(|| silero).clone())
     }
 
@@ -59,11 +61,6 @@ impl Silero {
             model,
         })
     }
-}
-
-/// The graph, out of its compression (zlib).
-fn unpacked() -> Result<Vec<u8>, String> {
-    miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(ONNX, MAX_BYTES).map_err(|error| error.to_string())
 }
 
 impl Listener {

@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 
+use gpu::weights::source::inflated;
 use half::f16;
 
 use super::graph::{FLOAT, FLOAT16, INT8, INT16, Tensor};
@@ -20,12 +21,13 @@ const ZLIB: u8 = 0x78;
 const MAX_BYTES: usize = 256 << 20;
 
 /// The ONNX file in `file`, which may be compressed.
-pub fn inflated(file: &[u8]) -> Option<Cow<'_, [u8]>> {
+///
+/// Errors: what is wrong with it.
+pub fn onnx_of(file: &[u8]) -> Result<Cow<'_, [u8]>, &'static str> {
     if file.first() != Some(&ZLIB) {
-        return Some(file.into());
+        return Ok(file.into());
     }
-    let bytes = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(file, MAX_BYTES);
-    bytes.ok().map(Cow::Owned)
+    inflated(file, MAX_BYTES).map(Cow::Owned)
 }
 
 /// A constant as the graph needs it. `None`: its bytes do not fit its shape.
@@ -135,7 +137,7 @@ mod tests {
         }
         assert!(dense(&tensor(FLOAT16, &[2], &[0; 3]), None).is_none());
         assert!(dense(&tensor(INT8, &[u64::MAX, 2], &[0; 4]), Some(&scales)).is_none());
-        assert!(inflated(&[0x78, 1, 2, 3]).is_none());
-        assert_eq!(inflated(b"\x08x").as_deref(), Some(&b"\x08x"[..]));
+        assert!(onnx_of(&[0x78, 1, 2, 3]).is_err());
+        assert_eq!(onnx_of(b"\x08x").as_deref(), Ok(&b"\x08x"[..]));
     }
 }
