@@ -1,7 +1,7 @@
 // y = softmax(q kᵀ · scale) v, a head at a time, by cooperative matrices: products of f16 summed in f32, online softmax in
 // f32 over tiles of 32 keys.
 //
-//   q    [T, H, E]  f32, E % 4 == 0, E <= 16 EF
+//   q    [T, H, E]  f16, E % 4 == 0, E <= 16 EF
 //   y    [T, H, E]  f16
 //   k, v            as part `pages` has them: [S, K, E], or a cache behind a block table (causal)
 //
@@ -10,11 +10,12 @@
 // parts  pages (dense | halves | cache_f32 | cache_f16), width (80 | 128)
 // cost   4 T S E H operations; keys and values are read ceil(T / 128) times a head
 //
-// Lanes cannot see into matrices: scores and their exponentials go through workgroup memory. The sums so far are scaled
-// down only when a score of some row passes the row's reference by 8 powers of two, which is rare; the exponentials stay
-// below 256 that way. `subgroupBarrier` does not order workgroup memory, so all barriers are the workgroup's. Every variable
-// there is of whole 16 bytes: a driver reads matrices sixteen bytes at a time, and one word between two arrays made it
-// read beside them.
+// Lanes cannot see into matrices: scores and their exponentials go through workgroup memory, of which each subgroup has its
+// own piece; `subgroupBarrier` orders it here, since the engine says so to the compiler (`engine/wgpu/ordered.rs`). The sums
+// so far are scaled down only when a score of some row of the subgroup passes the row's reference by 8 powers of two, which is
+// rare; the exponentials stay below 256 that way. They are added up as they are multiplied, in f16, so that their rounding
+// cancels. Every variable there is of whole 16 bytes: a driver reads matrices sixteen bytes at a time, and one word between two
+// arrays made it read beside them.
 // Source: Dao, "FlashAttention-2", arXiv:2307.08691.
 override E4: u32 = 16u; // E / 4
 const QUERIES: u32 = 128u;
@@ -27,14 +28,13 @@ const UNITS: u32 = 2u * EF;    // pairs of vectors in a row
 const SLACK: f32 = 8.0;
 struct Params { t: u32, s: u32, heads: u32, kv_heads: u32, scale: f32, block: u32, pad0: u32, pad1: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> q: array<vec4<f16>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f16>>;
 // Group 1 is declared by part `pages`, EF by part `width`.
 var<workgroup> k_tile: array<vec4<f16>, KEYS * ROW>;
 var<workgroup> v_tile: array<vec4<f16>, KEYS * ROW>;
 var<workgroup> scores: array<vec4<f32>, QUERIES * SCORES>;
 var<workgroup> weights: array<vec4<f16>, QUERIES * WEIGHTS>;
-var<workgroup> grew: array<atomic<u32>, 4>; // the first: some row's reference has moved
 
 // Vector i of a row of a tile: zeros beyond the head.
 fn padded(raw: Raw, i: u32) -> vec4<f16> {
@@ -55,22 +55,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let my_scores = subgroup * 16u * SCORES;
     let my_weights = subgroup * 16u * WEIGHTS;
 
-    // The queries, scaled so that the exponential is one of base two, become matrices by way of `weights`.
-    let scale = params.scale * 1.4426950408889634;
+    // The queries become matrices by way of `weights`.
 //% for e in EF
-    workgroupBarrier();
+    order();
     {
         let i = $eu * 4u + side * 2u;
         let base = (t * params.heads + head) * E4;
-        let low = q[base + min(i, E4 - 1u)] * scale;
-        let high = q[base + min(i + 1u, E4 - 1u)] * scale;
-        weights[row * WEIGHTS + side * 2u] = vec4<f16>(select(vec4<f32>(), low, i < E4));
-        weights[row * WEIGHTS + side * 2u + 1u] = vec4<f16>(select(vec4<f32>(), high, i + 1u < E4));
+        let low = q[base + min(i, E4 - 1u)];
+        let high = q[base + min(i + 1u, E4 - 1u)];
+        weights[row * WEIGHTS + side * 2u] = select(vec4<f16>(), low, i < E4);
+        weights[row * WEIGHTS + side * 2u + 1u] = select(vec4<f16>(), high, i + 1u < E4);
     }
-    workgroupBarrier();
+    order();
     let q_$e = coopLoadT<coop_mat16x16<f16, A>>(&weights[my_weights], WEIGHTS);
     var sum_$e = coop_mat16x16<f32, C>();
 //% end
+    let scale = params.scale * 1.4426950408889634; // of an exponential of base two
     var top = -1.0e30; // what scores are compared with
     var total = 0.0;   // of this lane's exponentials
 
@@ -98,9 +98,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             v_tile[at$u + 1u] = padded(v_high$u, i$u + 1u);
         }
 //% end
-        if lane == 0u {
-            atomicStore(&grew[0], 0u);
-        }
+        begin_tile(lane);
         workgroupBarrier();
 //% for u in 2
         {
@@ -126,14 +124,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //% for k in 2
         coopStoreT(score_$k, &scores[my_scores + $ku * 4u], SCORES);
 //% end
-        workgroupBarrier();
+        order();
         // A lane's sixteen scores.
         let my_first = first_s + side * 16u;
 //% for c in 4
         let places$c = vec4<u32>(my_first + $cu * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
         let score$c = select(
             vec4<f32>(-1.0e30),
-            scores[row * SCORES + side * 4u + $cu],
+            scores[row * SCORES + side * 4u + $cu] * scale,
             places$c < vec4<u32>(my_keys),
         );
 //% end
@@ -144,25 +142,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let before = top;
         top = select(top, peak, moves);
         let factor = exp2(before - top);
-        if moves {
-            atomicStore(&grew[0], 1u);
-        }
         var seen = vec4<f32>();
 //% for c in 4
-        let weight$c = select(vec4<f32>(), exp2(score$c - top), places$c < vec4<u32>(my_keys));
-        weights[row * WEIGHTS + side * 4u + $cu] = vec4<f16>(weight$c);
-        seen += weight$c;
+        let weight$c = vec4<f16>(select(vec4<f32>(), exp2(score$c - top), places$c < vec4<u32>(my_keys)));
+        weights[row * WEIGHTS + side * 4u + $cu] = weight$c;
+        seen += vec4<f32>(weight$c);
 //% end
         total = total * factor + dot(seen, vec4<f32>(1.0));
-        if workgroupUniformLoad(&grew[0]) != 0u {
+        if any_moves(moves) {
 //% for e in EF
             coopStoreT(sum_$e, &scores[my_scores], SCORES);
-            workgroupBarrier();
+            order();
             scores[row * SCORES + side * 2u] *= factor;
             scores[row * SCORES + side * 2u + 1u] *= factor;
-            workgroupBarrier();
+            order();
             sum_$e = coopLoadT<coop_mat16x16<f32, C>>(&scores[my_scores], SCORES);
-            workgroupBarrier();
+            order();
 //% end
         }
 //% for k in 2
@@ -179,9 +174,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     total += subgroupShuffleXor(total, 1u);
     let share = select(0.0, 1.0 / total, total > 0.0);
 //% for e in EF
-    workgroupBarrier();
+    order();
     coopStoreT(sum_$e, &scores[my_scores], SCORES);
-    workgroupBarrier();
+    order();
     {
         let i = $eu * 4u + side * 2u;
         let at = (t * params.heads + head) * E4 + i;

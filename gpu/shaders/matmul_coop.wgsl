@@ -8,7 +8,7 @@
 // grid   [ceil(T / TILE_T), ceil(n_rows / TILE_N), 1]: a workgroup a tile of y (half as wide with PAIR), a subgroup of 32
 //        lanes 16 MA × 32 of it
 // needs  f16, subgroups, coop
-// parts  halves (f16 | q8 | q4), tile (wide | small), result (f32 | f16), gelu, finish_four
+// parts  halves (f16 | q8 | q4), tile (wide | medium | small), result (f32 | f16), gelu, finish_four
 // cost   2 T n k operations; W is read and unpacked ceil(T / TILE_T) times, x read ceil(n / TILE_N) times
 override PAIR: u32 = 0u; // 1: the first half of a tile's rows is of G, the other of U
 override EDGE: u32 = 1u; // 0: k is a multiple of 64
@@ -30,9 +30,9 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f16>>;
-// Bindings 2 to 4 are declared by parts `finish_four` and `result`, group 1 by part `halves`; TILE_T, TILE_N, LANES, MA and
+// Bindings 2 to 4 are declared by parts `finish_four` and `result`, group 1 by part `halves`; TILE_T, TILE_N, X_ROWS, LANES, MA and
 // the counts of what a lane loads by part `tile`.
-var<workgroup> x_tile: array<vec4<f16>, TILE_T * ROW>;
+var<workgroup> x_tile: array<vec4<f16>, X_ROWS * ROW>;
 var<workgroup> w_tile: array<vec4<f16>, TILE_N * ROW>;
 var<workgroup> sums: array<f32, LANES / 32u * 16u * SIDE>;
 

@@ -39,17 +39,17 @@ unpack)
   [ -d "$work/debs/etc/festival" ] && [ ! -e /etc/festival ] && ln -s "$work/debs/etc/festival" /etc/festival
   ls "$kit" | tr '\n' ' '; free -g | sed -n 2p; nproc; nvidia-smi --query-gpu=name,memory.total --format=csv,noheader 2>/dev/null ;;
 check)
-  cd "$here" && python3 bench.py --kit "$kit" --seconds "${2:-40}" 2>&1 | grep -vi warn | tee "$work/bench.log"; send ;;
+  cd "$here" && python3 bench.py --kit "$kit" --seconds "${2:-40}" 2>&1 | grep -vi --line-buffered warn | tee "$work/bench.log"; send ;;
 speak)  # the voices that need no GPU
   cd "$here"
-  setsid nohup python3 synthesise.py cpu --kit "$kit" --out "$work/shards" --hours "${ASR_CPU_HOURS:-110}" --seconds "${2:-900}" --workers 10 --pool 120 > "$work/cpu.log" 2>&1 < /dev/null &
+  OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 setsid nohup nice -n 10 python3 synthesise.py cpu --kit "$kit" --out "$work/shards" --hours "${ASR_CPU_HOURS:-110}" --seconds "${2:-900}" --workers 10 --pool 120 > "$work/cpu.log" 2>&1 < /dev/null &
   sleep 1; echo speaking ;;
 start|resume)
   more=(); seconds=${2:-1320}
   if [ "$1" = resume ]; then more=(--resume "$2" --start-at "$3"); seconds=${4:-1320}; fi
   cd "$here"
-  setsid nohup python3 synthesise.py gpu --kit "$kit" --out "$work/shards" --hours "${ASR_HOURS:-80}" --seconds "${ASR_SPEAK:-600}" --workers 3 > "$work/gpu.log" 2>&1 < /dev/null &
-  setsid nohup python3 train.py --shards "$work/shards" --kit "$kit" --out "$work/out" --seconds "$seconds" ${ASR_TRAIN:-} "${more[@]}" > "$work/train.log" 2>&1 < /dev/null &
+  OMP_NUM_THREADS=2 setsid nohup python3 synthesise.py gpu --kit "$kit" --out "$work/shards" --hours "${ASR_HOURS:-80}" --seconds "${ASR_SPEAK:-600}" --workers 3 > "$work/gpu.log" 2>&1 < /dev/null &
+  OMP_NUM_THREADS=4 setsid nohup python3 train.py --shards "$work/shards" --kit "$kit" --out "$work/out" --seconds "$seconds" ${ASR_TRAIN:-} "${more[@]}" > "$work/train.log" 2>&1 < /dev/null &
   echo started ;;
 wait)
   until=$(( $(date +%s) + ${2:-570} ))

@@ -13,7 +13,7 @@ from torch import nn
 @dataclass
 class Config:
     hidden_size: int = 160
-    num_hidden_layers: int = 10
+    num_hidden_layers: int = 9
     num_attention_heads: int = 4
     intermediate_size: int = 640
     conv_kernel_size: int = 9

@@ -11,10 +11,6 @@ pub const HALVES: f32 = 6e-4;
 pub const DOT: f32 = 3e-5;
 /// Two layers of these and the output layer, with attention between: roundings add up over five products in a row.
 pub const DOT_LAYERS: f32 = 1e-4;
-/// Attention on f16, alone or in a block. A score is off by its own size times 3e-4 (q and k rounded once each), and its
-/// exponential by as much: scores around 10 give 7e-4 after the mean over keys (measured). The goldens' bound for f16 in the
-/// tower, through all its layers, is the same.
-pub const HALVES_BLOCK: f32 = 2e-3;
 /// As linear, with two sums (scores, values) and `exp` of a GPU, which may be 3 + 2|x| ULP off.
 pub const ATTENTION: f32 = 4e-6;
 /// A mean over the row, then a square root and a division that may be 2.5 ULP off.

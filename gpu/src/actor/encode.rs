@@ -1,5 +1,5 @@
-//! One encoding at a time, a few slices a round: as many as take some milliseconds, so that a small picture is not hundreds of
-//! submissions and a large one on a slow adapter keeps nothing waiting.
+//! One encoding at a time, some slices a round: as many as take some milliseconds, so that a small picture is one submission and
+//! a large one on a slow adapter keeps nothing waiting. A grid's pace is remembered, so that only its first picture feels its way.
 
 use std::time::Duration;
 
@@ -36,18 +36,30 @@ struct Pass {
     behind: Option<(ReadFuture, usize)>,
     /// When such a future completed last.
     last_seen: Option<Timestamp>,
-    /// Slices of the next round.
+    /// Slices that the next round may have.
     n: usize,
 }
 
-/// Work of one round.
-const ROUND: Duration = Duration::from_millis(5);
+/// Work of one round. Two are in flight: a cancel waits for both.
+const ROUND: Duration = Duration::from_millis(20);
+/// Work of one round beside an answer, whose words wait for it.
+const ROUND_BESIDE: Duration = Duration::from_millis(5);
 
-/// How many slices are played next when `n` of them took so long.
-fn slices_in_round(took: Duration, n: usize) -> usize {
-    let slices = ROUND.as_nanos() * n as u128 / took.as_nanos().max(1);
-    // Slowly up: slices differ, and the first may have waited for something else.
-    slices.clamp(1, 4 * n as u128) as usize
+/// How many slices of a known pace are a round.
+fn slices_of(round: Duration, slice: Duration) -> usize {
+    (round.as_nanos() / slice.as_nanos().max(1)).clamp(1, 1 << 16) as usize
+}
+
+/// How many slices may be played next when `n` of them took so long.
+fn slices_in_round(round: Duration, took: Duration, n: usize) -> usize {
+    // Slowly up: slices differ, and an end that was seen late makes the next round look short.
+    slices_of(round * n as u32, took).min(2 * n)
+}
+
+/// Of `left` slices those of the next round: as few rounds as can be, all of one length, for under the last one what comes
+/// behind the encoding is prepared.
+fn even_share(left: usize, n: usize) -> usize {
+    left.div_ceil(left.div_ceil(n.max(1)).max(1))
 }
 
 impl Encoding {
@@ -138,34 +150,35 @@ impl<E: Engine> GpuActor<E> {
         let request = &encoding.request;
         let loaded = find(&mut self.work.models, request.model)?;
         let (engine, runner) = (&mut self.engine, &mut loaded.runner);
+        let round = if is_alone { ROUND } else { ROUND_BESIDE };
         let mut pass = match encoding.pass.take() {
             Some(pass) => pass,
-            None => Pass {
-                started: self.work.timing.now(),
-                of: runner.begin_encode(
-                    engine,
-                    &request.frames,
-                    request.n_frames,
-                    request.height,
-                    request.width,
-                    "image",
-                )?,
-                next_slice: 0,
-                behind: None,
-                last_seen: None,
-                n: 1,
-            },
+            None => {
+                let started = self.work.timing.now();
+                let (height, width) = (request.height, request.width);
+                let of = runner.begin_encode(engine, &request.frames, request.n_frames, height, width, "image")?;
+                Pass {
+                    n: of.slice.map_or(1, |slice| slices_of(round, slice)),
+                    started,
+                    of,
+                    next_slice: 0,
+                    behind: None,
+                    last_seen: None,
+                }
+            }
         };
         let queued = self.work.timing.now();
-        let end = (pass.next_slice + pass.n).min(pass.of.n_slices);
-        let n = end - pass.next_slice;
+        let n = even_share(pass.of.n_slices - pass.next_slice, pass.n);
+        let end = pass.next_slice + n;
         engine.play_slices(pass.of.prepared, pass.next_slice..end)?;
         pass.next_slice = end;
         if let Some((behind, n)) = pass.behind.take() {
             behind.await?;
             let now = self.work.timing.now();
             if let Some(before) = pass.last_seen.replace(now) {
-                pass.n = slices_in_round(now.since(before), n);
+                let took = now.since(before);
+                pass.n = slices_in_round(round, took, n);
+                runner.keep_pace(took / n.max(1) as u32);
             }
         }
         if pass.next_slice < pass.of.n_slices {
@@ -176,7 +189,7 @@ impl<E: Engine> GpuActor<E> {
                 played.await?;
                 let now = self.work.timing.now();
                 pass.last_seen = Some(now);
-                pass.n = slices_in_round(now.since(queued), n);
+                pass.n = slices_in_round(round, now.since(queued), n);
             }
             encoding.pass = Some(pass);
             return Ok(None);
@@ -236,11 +249,22 @@ mod tests {
 
     #[test]
     fn a_round_is_as_long_as_some_milliseconds_take_and_never_empty() {
-        let after = |took_us, n| slices_in_round(Duration::from_micros(took_us), n);
-        assert_eq!(after(1000, 1), 4, "no more than four times as many");
-        assert_eq!(after(1000, 4), 16);
-        assert_eq!(after(10_000, 16), 8);
+        let after = |took_us, n| slices_in_round(Duration::from_millis(20), Duration::from_micros(took_us), n);
+        assert_eq!(after(1000, 1), 2, "no more than twice as many");
+        assert_eq!(after(8000, 8), 16);
+        assert_eq!(after(16_000, 16), 20);
+        assert_eq!(after(40_000, 16), 8);
         assert_eq!(after(200_000, 1), 1);
-        assert_eq!(after(0, 2), 8);
+        assert_eq!(after(0, 2), 4);
+        assert_eq!(slices_of(Duration::from_millis(20), Duration::ZERO), 1 << 16);
+    }
+
+    #[test]
+    fn rounds_are_few_and_even() {
+        assert_eq!(even_share(82, 26), 21, "four rounds");
+        assert_eq!(even_share(82, 90), 82);
+        assert_eq!(even_share(19, 26), 19);
+        assert_eq!(even_share(5, 1), 1);
+        assert_eq!(even_share(0, 3), 0);
     }
 }

@@ -132,9 +132,10 @@ impl<E: Engine> GpuActor<E> {
             }
             // Virtual time stands while the engine works, unless the engine's work is what it is charged for.
             let busy = (!self.engine.charges_time()).then(|| self.work.timing.clock.busy());
-            self.free_dropped();
             self.load_round().await?;
             self.shared_round().await?;
+            // Under what was queued, not before it.
+            self.free_dropped();
             self.speech_round().await?;
             drop(busy);
             self.work.closing.retain_mut(|answer| !answer.flush());

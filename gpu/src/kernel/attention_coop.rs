@@ -15,7 +15,7 @@ pub const MAX_E: usize = 128;
 
 /// Online softmax over tiles of keys: a workgroup 128 queries of a head.
 pub struct AttentionCoop {
-    /// Its y is f16.
+    /// Its q and y are f16.
     pub heads: Heads,
     /// Dense keys and values are f16.
     pub half: bool,
@@ -31,7 +31,7 @@ pub fn shared_bytes(e: usize) -> u32 {
     let tiles = 2 * KEYS * (2 * width(e) + 16);
     let scores = QUERIES * 9 * 16;
     let weights = QUERIES * 10 * 8;
-    tiles + scores + weights + 4
+    tiles + scores + weights + 16
 }
 
 impl Kernel for AttentionCoop {

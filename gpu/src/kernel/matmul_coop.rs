@@ -20,15 +20,37 @@ const ROW_BYTES: u32 = 144;
 pub enum Tile {
     /// 128 × 128.
     Wide,
+    /// 128 × 96: where it leaves fewer cores idle in the last round.
+    Medium,
     /// 64 × 64: for few rows, so that more workgroups have work.
     Small,
 }
 
 impl Tile {
-    pub fn side(self) -> u32 {
+    pub const ALL: [Self; 3] = [Self::Wide, Self::Medium, Self::Small];
+
+    /// Rows of x.
+    pub fn rows(self) -> u32 {
+        match self {
+            Self::Wide | Self::Medium => 128,
+            Self::Small => 64,
+        }
+    }
+
+    /// Rows of W, which are columns of y.
+    pub fn columns(self) -> u32 {
         match self {
             Self::Wide => 128,
+            Self::Medium => 96,
             Self::Small => 64,
+        }
+    }
+
+    /// Rows of x that it has room for.
+    fn x_rows(self) -> u32 {
+        match self {
+            Self::Medium => 144,
+            Self::Wide | Self::Small => self.rows(),
         }
     }
 
@@ -36,13 +58,19 @@ impl Tile {
     pub fn lanes(self) -> u32 {
         match self {
             Self::Wide => 256,
+            Self::Medium => 192,
             Self::Small => 128,
         }
     }
 
     /// Bytes of workgroup memory: both tiles, and room for a matrix of sums a subgroup.
     pub fn shared_bytes(self) -> u32 {
-        2 * self.side() * ROW_BYTES + self.lanes() / SUBGROUP * SIDE * 20 * 4
+        (self.x_rows() + self.columns()) * ROW_BYTES + self.lanes() / SUBGROUP * SIDE * 20 * 4
+    }
+
+    /// How many of them cover `t` rows of x and `n_rows` of W.
+    pub fn count(self, t: usize, n_rows: usize) -> usize {
+        t.div_ceil(self.rows() as usize) * n_rows.div_ceil(self.columns() as usize)
     }
 }
 
@@ -60,8 +88,8 @@ impl MatmulCoop {
     /// Rows of W that a workgroup computes.
     fn columns(&self) -> u32 {
         match self.up {
-            Some(_) => self.tile.side() / 2,
-            None => self.tile.side(),
+            Some(_) => self.tile.columns() / 2,
+            None => self.tile.columns(),
         }
     }
 }
@@ -121,6 +149,7 @@ impl Kernel for MatmulCoop {
         };
         let tile = match self.tile {
             Tile::Wide => "tile_wide",
+            Tile::Medium => "tile_medium",
             Tile::Small => "tile_small",
         };
         vec![halves, tile, if self.half { "result_f16" } else { "result_f32" }]
@@ -136,7 +165,7 @@ impl Kernel for MatmulCoop {
     }
 
     fn grid(&self) -> [u32; 3] {
-        let rows = (self.linear.t as u32).div_ceil(self.tile.side());
+        let rows = (self.linear.t as u32).div_ceil(self.tile.rows());
         [rows, (self.linear.weight.n_rows as u32).div_ceil(self.columns()), 1]
     }
 
@@ -160,7 +189,7 @@ impl Kernel for MatmulCoop {
         } = &self.linear;
         let (t, k, rows) = (*t, *k, weight.n_rows);
         let weights = 1 + usize::from(self.up.is_some());
-        let row_tiles = t.div_ceil(self.tile.side() as usize);
+        let row_tiles = t.div_ceil(self.tile.rows() as usize);
         let column_tiles = rows.div_ceil(self.columns() as usize);
         let none = Amount::default();
         let mut cost = Cost::whole(bindings)

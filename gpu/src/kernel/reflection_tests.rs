@@ -81,7 +81,7 @@ fn dispatches() -> Vec<Dispatch> {
             }
             add(Dispatch::new(&matmul_direct::MatmulDirect { linear, workgroup }, 0));
         }
-        for tile in [matmul_coop::Tile::Wide, matmul_coop::Tile::Small] {
+        for tile in matmul_coop::Tile::ALL {
             for half in [false, true] {
                 let linear = Linear {
                     bias: None,
@@ -250,23 +250,22 @@ fn dispatches() -> Vec<Dispatch> {
         },
         0,
     ));
-    for to_f16 in [false, true] {
-        add(Dispatch::new(
-            &rope::Rope {
-                x: a,
-                table: b,
-                map: c,
-                pos: d,
-                y: e,
-                t: 1,
-                h: 1,
-                half: 2,
-                to_f16,
-                f: 2,
-                workgroup,
-            },
-            0,
-        ));
+    let turned = |half| rope::Rope {
+        x: a,
+        table: b,
+        map: c,
+        pos: d,
+        y: e,
+        t: 1,
+        h: 1,
+        half,
+        f: 2,
+        workgroup,
+    };
+    add(Dispatch::new(&turned(2), 0));
+    for from_f16 in [false, true] {
+        let rope = turned(4);
+        add(Dispatch::new(&rope::RopeFour { rope, from_f16 }, 0));
     }
     add(Dispatch::new(
         &overlay::Overlay {

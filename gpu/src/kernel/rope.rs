@@ -1,9 +1,10 @@
-//! Rotary positions; see `shaders/rope.wgsl`.
+//! Rotary positions; see `shaders/rope.wgsl` and, for results of f16, `shaders/rope_four.wgsl`.
 
 use bytemuck::{Pod, Zeroable};
 
 use super::cost::Amount;
 use super::{Binding, Cost, Kernel, Operand, Override, group0, lanes};
+use crate::error::{Error, Result};
 
 /// Rotates `x [t, h, 2 half]`.
 pub struct Rope {
@@ -11,8 +12,7 @@ pub struct Rope {
     pub table: Operand, // [p, f, 2] f32
     pub map: Operand,   // [half] u32
     pub pos: Operand,   // [axes, t] u32
-    pub y: Operand,     // [t, h, 2 half] f32, or f16 if `to_f16`
-    pub to_f16: bool,
+    pub y: Operand,     // [t, h, 2 half] f32
     pub t: usize,
     pub h: usize,
     pub half: usize,
@@ -54,10 +54,6 @@ impl Kernel for Rope {
         )
     }
 
-    fn parts(&self) -> Vec<&'static str> {
-        vec![if self.to_f16 { "turned_f16" } else { "turned_f32" }]
-    }
-
     fn overrides(&self) -> Vec<Override> {
         vec![("WG", self.workgroup)]
     }
@@ -75,5 +71,63 @@ impl Kernel for Rope {
         Cost::whole(bindings)
             .lanes(self.t * self.h * self.half, 6)
             .touch(bindings, "table", Amount::fixed(angles.min(whole)))
+    }
+}
+
+/// Rotates `x [t, h, 2 half]` to f16; the half is a multiple of four.
+pub struct RopeFour {
+    /// Its y is f16, its x too if `from_f16`.
+    pub rope: Rope,
+    pub from_f16: bool,
+}
+
+impl Kernel for RopeFour {
+    const NAME: &'static str = "rope_four";
+    type Params = Params;
+
+    /// Errors: `Shape` for halves that are not of whole vectors.
+    fn check(&self) -> Result<()> {
+        if self.rope.half.is_multiple_of(4) {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            op: "rope",
+            operand: "x",
+            found: format!("heads of {}", 2 * self.rope.half),
+            expected: "a multiple of 8, for a result of f16".into(),
+        })
+    }
+
+    fn params(&self) -> Params {
+        let Params { n, half, .. } = self.rope.params();
+        Params {
+            n: n / 4,
+            half: half / 4,
+            ..self.rope.params()
+        }
+    }
+
+    fn bindings(&self) -> Vec<Binding> {
+        self.rope.bindings()
+    }
+
+    fn parts(&self) -> Vec<&'static str> {
+        vec![if self.from_f16 { "vector_f16" } else { "vector_f32" }]
+    }
+
+    fn overrides(&self) -> Vec<Override> {
+        self.rope.overrides()
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        lanes(self.rope.t * self.rope.h * self.rope.half / 4, self.rope.workgroup)
+    }
+
+    fn invocations(&self) -> u32 {
+        self.rope.invocations()
+    }
+
+    fn cost(&self, bindings: &[Binding]) -> Cost {
+        self.rope.cost(bindings)
     }
 }

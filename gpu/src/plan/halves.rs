@@ -74,6 +74,15 @@ pub fn find(recording: &Recording, variants: &Variants, fusions: &Fusions) -> Ha
             }
         }
     }
+    let writer = |idx: usize, buffer: Buffer| {
+        let root = recording.root(buffer);
+        let writes = |op: &&Op| writes(op).iter().any(|&w| recording.root(w) == root);
+        recording.ops[..idx].iter().enumerate().rfind(|(_, op)| writes(op))
+    };
+    let only = |idx: usize, buffer: Buffer| {
+        let root = recording.root(buffer);
+        inner(root) && readers.get(&root).map(Vec::as_slice) == Some(&[idx][..])
+    };
     for (idx, op) in recording.ops.iter().enumerate() {
         let written = match op {
             Op::RmsNorm { x, y, .. } | Op::LayerNorm { x, y, .. } if recording.shape(*x).last().is_multiple_of(4) => *y,
@@ -95,21 +104,43 @@ pub fn find(recording: &Recording, variants: &Variants, fusions: &Fusions) -> Ha
             halves.buffers.insert(root);
         }
     }
-    // Keys and values that only an attention on matrices reads.
+    // Queries, keys and values that only an attention on matrices reads, and what is turned to them.
     for (idx, op) in recording.ops.iter().enumerate() {
-        let Op::Attention { k, v, y, .. } = op else {
+        let (q, kv, y) = match op {
+            Op::Attention { q, k, v, y, .. } => (*q, Some((*k, *v)), *y),
+            Op::CachedAttention { q, y, .. } => (*q, None, *y),
+            _ => continue,
+        };
+        if !halves.buffers.contains(&recording.root(y)) {
             continue;
+        }
+        // What is turned, if an f16 result can be.
+        let turned = |buffer: Buffer| match writer(idx, buffer) {
+            Some((at, Op::Rope { x, .. })) if only(idx, buffer) && recording.shape(*x).last().is_multiple_of(8) => Some((at, *x)),
+            _ => None,
         };
-        let [k, v, y] = [*k, *v, *y].map(|buffer| recording.root(buffer));
-        let only = |root: Buffer| inner(root) && readers.get(&root).map(Vec::as_slice) == Some(&[idx][..]);
-        let writer = |root: Buffer| {
-            recording.ops[..idx]
-                .iter()
-                .find(|op| writes(op).iter().any(|&w| recording.root(w) == root))
-        };
-        let turned = matches!(writer(k), Some(Op::Rope { .. }));
-        if halves.buffers.contains(&y) && only(k) && only(v) && turned && writer(v).is_some_and(coop) {
-            halves.buffers.extend([k, v]);
+        let mut taken = Vec::new();
+        if let Some(from) = turned(q) {
+            taken.push((q, from));
+        }
+        if let Some((k, v)) = kv
+            && let Some(from) = turned(k)
+            && only(idx, v)
+            && writer(idx, v).is_some_and(|(_, op)| coop(op))
+        {
+            taken.push((k, from));
+            halves.buffers.insert(recording.root(v));
+        }
+        for (buffer, (at, x)) in taken {
+            halves.buffers.insert(recording.root(buffer));
+            let can = match writer(at, x) {
+                Some((_, Op::RmsNorm { x, .. })) => recording.shape(*x).last().is_multiple_of(4),
+                Some((_, op)) => coop(op),
+                None => false,
+            };
+            if can && only(at, x) {
+                halves.buffers.insert(recording.root(x));
+            }
         }
     }
     halves
@@ -269,8 +300,8 @@ mod tests {
             m,
             m,
             m,
-            "rope",
-            "rope",
+            "rope_four",
+            "rope_four",
             "attention_coop",
             m,
             "halve",
@@ -284,8 +315,9 @@ mod tests {
         let parts = |i: usize| plan.dispatches[i].parts.join(" ");
         assert_eq!(parts(0), "result_f16");
         assert_eq!(parts(3), "halves_q4 tile_small result_f16", "values");
-        assert_eq!(parts(4), "turned_f32", "queries");
-        assert_eq!(parts(5), "turned_f16", "keys");
+        assert_eq!(parts(1), "halves_q4 tile_small result_f16", "queries that will be turned");
+        assert_eq!(parts(4), "vector_f16", "queries");
+        assert_eq!(parts(5), "vector_f16", "keys");
         assert_eq!(parts(6), "pages_halves width_80");
         assert_eq!(parts(12), "halves_q4 tile_small result_f16", "gate and up");
         Ok(())

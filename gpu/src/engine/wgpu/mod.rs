@@ -4,6 +4,8 @@
 mod adapter;
 mod calibrate;
 mod fault;
+#[cfg(not(target_arch = "wasm32"))]
+mod ordered;
 mod pipelines;
 mod prepared;
 mod reader;

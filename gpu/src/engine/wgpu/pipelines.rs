@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
-use crate::kernel::preamble::{Compiler, preamble};
+use crate::kernel::preamble::{Compiler, Need, preamble};
 use crate::kernel::{self, Access, Dispatch, Override};
 
 /// Who reads the kernels here.
@@ -119,9 +119,10 @@ impl Pipelines {
             true => ::wgpu::ShaderRuntimeChecks::checked(),
             false => ::wgpu::ShaderRuntimeChecks::unchecked(),
         };
+        let text = preamble(variant.needs, COMPILER) + variant.source;
         let descriptor = ::wgpu::ShaderModuleDescriptor {
             label: Some(dispatch.kernel),
-            source: ::wgpu::ShaderSource::Wgsl((preamble(variant.needs, COMPILER) + variant.source).into()),
+            source: source(dispatch.kernel, variant.needs, text)?,
         };
         #[expect(unsafe_code, reason = "kernels without run-time checks are faster")]
         // SAFETY: the source is one of this crate's own kernels, whose indices stay within what `lower` binds, and whose
@@ -164,6 +165,22 @@ impl Pipelines {
 
 fn key(dispatch: &Dispatch) -> Key {
     (dispatch.kernel, dispatch.parts.clone(), dispatch.overrides.clone())
+}
+
+/// What the device is given: kernels whose subgroups work apart have their barriers put in order.
+#[cfg(not(target_arch = "wasm32"))]
+fn source(kernel: &'static str, needs: &[Need], text: String) -> Result<::wgpu::ShaderSource<'static>> {
+    if needs.contains(&Need::Coop) {
+        let module = super::ordered::module(kernel, &text)?;
+        return Ok(::wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module)));
+    }
+    Ok(::wgpu::ShaderSource::Wgsl(text.into()))
+}
+
+/// A browser reads the text itself. It has no cooperative matrices, and so none of the kernels in question.
+#[cfg(target_arch = "wasm32")]
+fn source(_: &'static str, _: &[Need], text: String) -> Result<::wgpu::ShaderSource<'static>> {
+    Ok(::wgpu::ShaderSource::Wgsl(text.into()))
 }
 
 fn compile(device: &::wgpu::Device, draft: &Draft) -> ::wgpu::ComputePipeline {

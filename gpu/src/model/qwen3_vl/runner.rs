@@ -2,6 +2,7 @@
 //! Which tokens to feed when is the actor's; what they mean is `text` and `vision`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Qwen3Vl;
 use super::features::FeatureTensors;
@@ -46,6 +47,8 @@ struct Grid {
     io: VisionIo,
     prepared: PreparedId,
     made: Made,
+    /// What a slice took lately.
+    slice: Option<Duration>,
 }
 
 /// A stretch of prompt for [`Runner::feed`].
@@ -74,6 +77,8 @@ pub struct MediaRows<'a> {
 pub struct EncodePass {
     pub prepared: PreparedId,
     pub n_slices: usize,
+    /// What a slice of such a picture took lately; see [`Runner::keep_pace`].
+    pub slice: Option<Duration>,
 }
 
 /// How `n` tokens are cut into recordings: `(bucket, tokens)`, few different buckets, little padding.
@@ -208,10 +213,18 @@ impl Runner {
         let pass = EncodePass {
             prepared: grid.prepared,
             n_slices: engine.n_slices(grid.prepared),
+            slice: grid.slice,
         };
         let written = engine.write(grid.io.frames, 0, padded);
         self.grids.push(grid);
         written.map(|()| pass)
+    }
+
+    /// Remembers what a slice of the pass that was begun last took.
+    pub fn keep_pace(&mut self, slice: Duration) {
+        if let Some(grid) = self.grids.last_mut() {
+            grid.slice = Some(slice);
+        }
     }
 
     /// Copies the result of the pass that was begun last into tensors of its own.
@@ -371,7 +384,12 @@ impl Runner {
         }
         let mut made = Made::default();
         match self.build_grid(engine, &mut made, (rows, columns, n_frames), tap) {
-            Ok((io, prepared)) => Ok(Grid { io, prepared, made }),
+            Ok((io, prepared)) => Ok(Grid {
+                io,
+                prepared,
+                made,
+                slice: None,
+            }),
             Err(error) => {
                 made.free(engine);
                 Err(error)

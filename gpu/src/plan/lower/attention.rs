@@ -33,7 +33,7 @@ impl Lowering<'_> {
             e,
             scale,
         };
-        self.attend(heads, self.is_half(y), self.is_half(k))
+        self.attend(heads, q, self.is_half(y), self.is_half(k))
     }
 
     pub(super) fn cached_attention(&mut self, q: Buffer, cache: &KvLayer, state: Buffer, scale: f32, y: Buffer) -> Result<()> {
@@ -62,10 +62,10 @@ impl Lowering<'_> {
             e,
             scale,
         };
-        self.attend(heads, self.is_half(y), false)
+        self.attend(heads, q, self.is_half(y), false)
     }
 
-    fn attend(&mut self, heads: Heads, half: bool, half_keys: bool) -> Result<()> {
+    fn attend(&mut self, mut heads: Heads, q: Buffer, half: bool, half_keys: bool) -> Result<()> {
         let n = heads.t * heads.heads * heads.e;
         let expected = if half { 2 * n as u64 } else { DType::F32.size_bytes(n) };
         if heads.y.size_bytes != expected {
@@ -80,6 +80,7 @@ impl Lowering<'_> {
             return Ok(());
         }
         if half {
+            heads.q = self.halved(q)?;
             return self.push(AttentionCoop { heads, half: half_keys });
         }
         if heads.t == 1 {

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::kernel::add::Add;
 use crate::kernel::gelu::Gelu;
 use crate::kernel::halve::Halve;
-use crate::kernel::rope::Rope;
+use crate::kernel::rope::{Rope, RopeFour};
 use crate::kernel::sample::Sample;
 use crate::kernel::sample_scan::{SampleScan, runs_bytes};
 use crate::kernel::swiglu::SwiGlu;
@@ -346,19 +346,25 @@ impl Lowering<'_> {
         if t * h * e == 0 {
             return Ok(());
         }
-        self.push(Rope {
+        let rope = Rope {
             x: self.operand(x),
             table: self.operand(table),
             map: self.operand(map),
             pos: self.operand(pos),
             y: self.operand(y),
-            to_f16: self.is_half(y),
             t,
             h,
             half: e / 2,
             f,
             workgroup: self.tuning.lanes,
-        })
+        };
+        match self.is_half(y) {
+            true => self.push(RopeFour {
+                rope,
+                from_f16: self.is_half(x),
+            }),
+            false => self.push(rope),
+        }
     }
 
     fn sample(&mut self, sample: &crate::recording::Sample) -> Result<()> {
