@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
-/// What of a folder is data; cards and training scripts stay out.
-const MODEL_ENDINGS: [&str; 3] = ["json", "jinja", "safetensors"];
+/// What of a folder is data, compressed weights among it; cards and training scripts stay out.
+const MODEL_ENDINGS: [&str; 3] = ["json", "jinja", "zz"];
 /// A voice, compressed, and its JSON.
 const VOICE_ENDINGS: [&str; 2] = ["zz", "json"];
 const PICTURE_ENDINGS: [&str; 1] = ["png"];

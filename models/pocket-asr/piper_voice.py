@@ -37,8 +37,10 @@ def read_weights(path):
         if tensor.data_type == onnx.TensorProto.INT8:
             whole = np.frombuffer(raw, np.int8).astype(np.int32)
         else:
-            whole = np.frombuffer(raw, np.uint8, count).astype(np.int32) | np.frombuffer(raw, np.int8, count, count).astype(np.int32) << 8
-        scales = numpy_helper.to_array(stored[name + SCALE])
+            low = np.frombuffer(raw, np.uint8, -(-count // 2))
+            low = np.stack([low & 15, low >> 4], 1).ravel()[:count].astype(np.int32)
+            whole = low | np.frombuffer(raw, np.int8, count, -(-count // 2)).astype(np.int32) << 4
+        scales = numpy_helper.to_array(stored[name + SCALE]).astype(np.float32)
         return (whole.reshape(len(scales), -1) * scales[:, None]).reshape(shape)
 
     names = {n: n for n in stored if n.split(".")[0] in ("enc_p", "dec", "flow", "dp") and "/" not in n}

@@ -1,6 +1,6 @@
 """Makes `silero.onnx.zz` of Silero VAD: the network for 16 kHz alone, without its control flow, weights in f16.
 
-    pip install onnx onnxruntime numpy soundfile silero-vad==6.0.0 --no-deps
+    pip install onnx onnxruntime numpy soundfile zopfli silero-vad==6.0.0 --no-deps
     python pack.py                 # writes silero.onnx.zz beside itself
     python pack.py CLIP.flac ...   # and compares with the published network; --golden FILE writes what that one gave
 
@@ -8,20 +8,25 @@ The published graph holds the same network for many cases (`If`), and takes one 
 windows of one sound in order: the convolutions see them as a batch, the LSTM as a sequence.
 
     windows [n, 576] f32   64 samples of before and 512 new ones, at 16 kHz
+    stft [258, 1, 256]     what `stft` gives: a formula needs no room in the file
     h, c    [1, 1, 128]    zeros at the start, then what came out
     ->  probability [n, 1, 1], h_out, c_out
 """
 import argparse
 import json
 import os
-import zlib
+import sys
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+from zz import squeezed
+
 WINDOW, CONTEXT, HIDDEN = 512, 64, 128
+BINS, TAPS = 129, 256
 
 
 def published():
@@ -29,6 +34,13 @@ def published():
 
     folder = os.path.dirname(importlib.util.find_spec("silero_vad").origin)
     return onnx.load(os.path.join(folder, "data", "silero_vad_16k_op15.onnx"))
+
+
+def stft():
+    """The rows of the short-time Fourier transform: cosines, then falling sines, under a Hann window."""
+    turns = np.arange(BINS)[:, None] * np.arange(TAPS) % TAPS * (2 * np.pi / TAPS)
+    window = 0.5 - 0.5 * np.cos(np.arange(TAPS) * (2 * np.pi / TAPS))
+    return np.concatenate([np.cos(turns), -np.sin(turns)])[:, None].astype(np.float32) * window.astype(np.float32)
 
 
 def gates(tensor):
@@ -59,8 +71,9 @@ def flat(source):
     # Magnitudes of a short-time Fourier transform: [n, 1, 640] -> [n, 129, 4].
     node("Pad", ["windows", ints("pads", 0, 0, 0, 64)], "padded", mode="reflect")
     node("Unsqueeze", ["padded", ints("axis1", 1)], "row")
-    conv(["row", constant("stft", w["model.stft.forward_basis_buffer"])], "spectrum", 256, stride=128)
-    node("Split", ["spectrum", ints("halves", 129, 129)], ["real", "imaginary"], axis=1)
+    assert np.abs(stft() - w["model.stft.forward_basis_buffer"]).max() < 1e-6
+    conv(["row", "stft"], "spectrum", TAPS, stride=128)
+    node("Split", ["spectrum", ints("halves", BINS, BINS)], ["real", "imaginary"], axis=1)
     node("Mul", ["real", "real"], "real2")
     node("Mul", ["imaginary", "imaginary"], "imaginary2")
     node("Add", ["real2", "imaginary2"], "power")
@@ -92,6 +105,7 @@ def flat(source):
     state = [1, 1, HIDDEN]
     inputs = [
         value("windows", TensorProto.FLOAT, ["n", CONTEXT + WINDOW]),
+        value("stft", TensorProto.FLOAT, [2 * BINS, 1, TAPS]),
         value("h", TensorProto.FLOAT, state),
         value("c", TensorProto.FLOAT, state),
     ]
@@ -149,7 +163,7 @@ def run_published(session, windows):
 
 def run_flat(session, windows):
     zeros = np.zeros((1, 1, HIDDEN), np.float32)
-    return session.run(["probability"], {"windows": windows, "h": zeros, "c": zeros})[0][:, 0, 0]
+    return session.run(["probability"], {"windows": windows, "stft": stft(), "h": zeros, "c": zeros})[0][:, 0, 0]
 
 
 def rounded(parts):
@@ -167,7 +181,7 @@ def main():
     parts = flat(source)
     stored = aligned(model(parts, halves=True))
     with open(os.path.join(HERE, "silero.onnx.zz"), "wb") as file:
-        file.write(zlib.compress(stored.SerializeToString(), 9))
+        file.write(squeezed(stored.SerializeToString()))
     if not options.clips:
         return
     import onnxruntime

@@ -1,6 +1,6 @@
 //! A simulated engine that stands for a GPU: the same words as ever, in the time that the plan would take there.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,13 +29,13 @@ fn options() -> LoadOptions {
     }
 }
 
-fn folder() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/qwen3-vl-s1")
+fn folder() -> Result<PathBuf> {
+    goldens::folder("qwen3-vl-s1")
 }
 
 /// The ids of an answer, and its times as the actor had them.
 fn answer(gpu: &GpuHandle) -> Result<(Vec<u32>, GenerateStats)> {
-    let model = block_on(gpu.load(Arc::new(Folder::open(folder())?), options(), None))?;
+    let model = block_on(gpu.load(Arc::new(Folder::open(folder()?)?), options(), None))?;
     let request = |salt: u32, max_new_tokens| GenerateRequest {
         model: model.id,
         sequence: None,
@@ -85,7 +85,7 @@ fn devices() -> Result<[Device; 3]> {
 #[test]
 fn words_are_the_same_and_take_what_the_plan_takes() -> Result<()> {
     let (expected, _) = answer(&start(|| async { Ok(sim_engine(Kernels::Fast)) })?)?;
-    let config = Config::from_json(&std::fs::read_to_string(folder().join("config.json"))?)?;
+    let config = Config::from_json(&std::fs::read_to_string(folder()?.join("config.json"))?)?;
     let mut decode_s = Vec::new();
     for device in devices()? {
         let name = device.profile.name.clone();

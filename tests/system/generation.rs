@@ -1,7 +1,7 @@
 //! What holds of answers on every engine: however a prompt is cut, continued, forked or truncated, the same tokens come.
 //! On the tiny golden checkpoint, greedy, f32.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -36,8 +36,8 @@ struct Answer {
     reason: Option<FinishReason>,
 }
 
-fn folder() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/qwen3-vl-s1")
+fn folder() -> Result<PathBuf> {
+    goldens::folder("qwen3-vl-s1")
 }
 
 fn benches(context_tokens: usize) -> Result<Vec<Bench>> {
@@ -47,7 +47,7 @@ fn benches(context_tokens: usize) -> Result<Vec<Bench>> {
         context_tokens,
     };
     let load = |(name, gpu): (&'static str, GpuHandle)| {
-        let model = block_on(gpu.load(Arc::new(Folder::open(folder())?), options.clone(), None))?;
+        let model = block_on(gpu.load(Arc::new(Folder::open(folder()?)?), options.clone(), None))?;
         Ok(Bench { name, gpu, model })
     };
     tests::actors()?.into_iter().map(load).collect()

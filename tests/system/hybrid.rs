@@ -1,7 +1,6 @@
 //! Engines of a real and a simulated one: mixed gives what the real one alone gives, wherever the line between them is drawn;
 //! a shadow's table adds up to what the clock says.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,24 +21,21 @@ use tests::{Kernels, sim_engine, wgpu_engine};
 
 const N_NEW: u32 = 24;
 
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name)
-}
-
 #[test]
-fn goldens_pass_through_the_hybrid_engine_in_both_modes() {
+fn goldens_pass_through_the_hybrid_engine_in_both_modes() -> Result<()> {
     if tests::twin::gpu_engine().is_none() {
-        return;
+        return Ok(());
     }
     for (name, n_rows) in [
         ("qwen3-vl-s1", 1 + 5 + 3 * 4 * 5),
         ("parakeet-tdt-s1", 1 + 3 + 2 * 3 * (4 + 3)),
     ] {
-        let rows = compare(&folder(name), Scope::Hybrid);
+        let rows = compare(&goldens::folder(name)?, Scope::Hybrid);
         let failed: Vec<_> = rows.iter().filter(|row| !row.ok()).collect();
         assert!(failed.is_empty(), "{failed:#?}");
         assert_eq!(rows.len(), n_rows, "{name}");
     }
+    Ok(())
 }
 
 /// Two answers about a picture, the second of which goes on from the first's sequence, on the tiny golden model in f32.
@@ -49,7 +45,7 @@ fn answers(gpu: &GpuHandle) -> Result<Vec<Vec<u32>>> {
         kv_f16: false,
         context_tokens: 256,
     };
-    let source = Arc::new(Folder::open(folder("qwen3-vl-s1"))?);
+    let source = Arc::new(Folder::open(goldens::folder("qwen3-vl-s1")?)?);
     let model = block_on(gpu.load(source, options, None))?;
     let frames: Arc<[u8]> = (0..64 * 64 * 3).map(|i| (i * 5 / 7 % 251) as u8).collect();
     let picture = EncodeRequest {

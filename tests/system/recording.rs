@@ -2,7 +2,6 @@
 //! they are asked for. On the tiny golden checkpoint, on the simulator in virtual time.
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -133,7 +132,7 @@ async fn in_virtual_time<T>(work: impl AsyncFnOnce(Clock) -> Result<T>) -> Resul
 }
 
 fn golden() -> Result<Arc<dyn Source>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/qwen3-vl-s1");
+    let folder = goldens::folder("qwen3-vl-s1")?;
     Ok(Arc::new(Folder::open(folder)?))
 }
 

@@ -1,7 +1,6 @@
 //! Devices that are lost at any moment: callers get the same words, each once, as if nothing had happened; or, if the
 //! device stays lost, an error. On the tiny golden checkpoint, f32.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -33,7 +32,7 @@ fn options() -> LoadOptions {
 }
 
 fn load(gpu: &GpuHandle) -> Result<ModelInfo> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/qwen3-vl-s1");
+    let folder = goldens::folder("qwen3-vl-s1")?;
     Ok(block_on(gpu.load(Arc::new(Folder::open(folder)?), options(), None))?)
 }
 

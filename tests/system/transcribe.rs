@@ -14,13 +14,13 @@ use stages::stt::model;
 use stages::stt::parakeet::{Parakeet, ParakeetConfig};
 use stages::stt::recognise::{Ear, Heard};
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/parakeet-tdt-s1")
+fn folder() -> Result<PathBuf> {
+    goldens::folder("parakeet-tdt-s1")
 }
 
 /// The tiny checkpoint, as transformers stores it or as NeMo does.
 async fn ear(engine: &GpuHandle, nemo: bool) -> Result<Ear> {
-    let path = if nemo { folder().join("tiny.nemo") } else { folder() };
+    let path = if nemo { folder()?.join("tiny.nemo") } else { folder()? };
     let options = SpeechOptions {
         quant: Quant::DenseF32,
         ..SpeechOptions::default()
@@ -30,7 +30,7 @@ async fn ear(engine: &GpuHandle, nemo: bool) -> Result<Ear> {
 
 /// The golden sound `long`, four seconds.
 fn samples() -> Result<Vec<f32>> {
-    let bytes = std::fs::read(folder().join("case_long.safetensors"))?;
+    let bytes = std::fs::read(folder()?.join("case_long.safetensors"))?;
     let file = safetensors::SafeTensors::deserialize(&bytes)?;
     let data = file.tensor("audio_i16")?.data().to_vec();
     let words = data.as_chunks().0.iter();

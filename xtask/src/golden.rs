@@ -8,12 +8,12 @@ use anyhow::{Result, bail};
 use crate::Usage;
 use crate::process::{cargo, released, status, step};
 
-/// Compares every engine with the golden folders `args`.
+/// Compares every engine with the golden folders or archives `args`, or packs folders (`--pack`).
 ///
 /// The exit code is the program's: 0 when all is within tolerance, 1 when a value is out.
 pub fn run(args: &[String]) -> Result<ExitCode> {
     if args.is_empty() {
-        bail!(Usage("golden needs a folder: cargo xtask golden DIR…".into()));
+        bail!(Usage("golden needs a folder or an archive: cargo xtask golden DIR…".into()));
     }
     let code = compare(args)?.code().unwrap_or(1);
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))

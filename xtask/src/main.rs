@@ -36,7 +36,9 @@ usage: cargo xtask <command>
                   minutes, from 7): fails when memory or latency are more in the last minute than in the
                   first five
   check           what holds on each commit: fmt, clippy, house rules, unit tests, docs, wasm check
-  golden DIR…     compare every engine with golden folders; exit 1 when a value is out
+  golden DIR…     compare every engine with golden folders or their archives; exit 1 when a value is out
+  golden --pack DIR…
+                  make an archive of a folder that a generator wrote, DIR.tar.xz beside it
   setup           only the set-up
   train pocket-vl [FOLDER]
                   how to train the bundled model on a GPU machine; with the folder that came back: check its

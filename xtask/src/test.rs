@@ -27,7 +27,7 @@ pub fn run(page: Page) -> Result<()> {
     step("tests", cargo("test --workspace --no-fail-fast").env("REQUIRE_GPU", "1"))?;
     let folders = golden_folders();
     if folders.is_empty() {
-        bail!("no golden folders under tests/golden");
+        bail!("no goldens under tests/golden");
     }
     if !golden::compare(&folders)?.success() {
         bail!("a golden value is out; the table is above");
@@ -58,10 +58,11 @@ pub fn long(minutes: Option<&str>) -> Result<()> {
     step("soak", &mut soak)
 }
 
-/// The golden folders in the tree, by name.
+/// The goldens in the tree, folders or archives, by name.
 fn golden_folders() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root().join("tests/golden")).into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    let is_golden = |path: &PathBuf| path.is_dir() || path.extension().is_some_and(|ending| ending == "xz");
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_golden).collect();
     folders.sort();
     folders
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::Usage;
 use crate::process::{cargo, output, released, root, step};
 
-/// The model with its texts, as it travels: 10 MiB.
+/// The model with its texts: 10 MiB, before the weights are compressed for the tree.
 const BUDGET_BYTES: u64 = 10 * 1024 * 1024;
 
 /// Files that travel with the weights.
@@ -84,7 +84,12 @@ fn take(folder: &Path) -> Result<()> {
         bail!("the model is {bytes} bytes with its texts, {} too many", bytes - BUDGET_BYTES);
     }
     same_words(&candidate)?;
-    fs::copy(candidate.join("model.safetensors"), home.join("model.safetensors"))
+    let plain = candidate.join("model.safetensors");
+    step(
+        "compress",
+        Command::new("python3").arg(root().join("models/zz.py")).arg(&plain),
+    )?;
+    fs::rename(plain.with_extension("safetensors.zz"), home.join("model.safetensors.zz"))
         .context("cannot put the weights into the tree")?;
     let scores = folder.join("scores.json");
     if scores.is_file() {

@@ -42,7 +42,7 @@ await looks("failure");
 await button("Back to the start").click();
 
 // The loading screen, held where it is.
-await page.route("**/*model-*.safetensors", async (route) => {
+await page.route("**/*model.safetensors-*.zz", async (route) => {
   await new Promise((go) => setTimeout(go, 4000));
   await route.continue().catch(() => {});
 });

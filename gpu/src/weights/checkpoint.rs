@@ -1,4 +1,5 @@
 //! A checkpoint: one or more safetensors files, or one that torch wrote, their tensors by name, and reading them by ranges.
+//! A small one may lie compressed, as `model.safetensors.zz`; it is in memory as long as the checkpoint is open.
 //!
 //! Besides plain tensors it may hold our own packed ones. A matrix `NAME` of format `q8` or `q4` is then two tensors,
 //! `NAME_packed` U32 `[n, words a row]` and `NAME_scale` F16 `[n, k_padded / GROUP]`, laid out as [`Format`] says, and the
@@ -14,14 +15,14 @@ use serde::Deserialize;
 
 use super::names;
 use super::quant;
-use super::safetensors::{Header, TensorInfo, read_header};
-use super::source::{Source, check_file_name, file_error, read_text};
+use super::safetensors::{Header, TensorInfo, header_of, read_header};
+use super::source::{Source, check_file_name, file_error, read_compressed, read_text};
 use super::torch;
 use super::{Format, GROUP, k_padded};
 use crate::error::{Error, Result};
 use crate::recording::RawDType;
 
-/// The file of a checkpoint that is not sharded.
+/// The file of a checkpoint that is not sharded; `.zz` behind it if it is compressed.
 pub const SINGLE_FILE: &str = "model.safetensors";
 /// The list of the shards of one that is.
 pub const INDEX_FILE: &str = "model.safetensors.index.json";
@@ -34,8 +35,9 @@ pub struct Checkpoint {
     source: Arc<dyn Source>,
     tensors: BTreeMap<String, TensorInfo>,
     metadata: BTreeMap<String, String>,
-    /// Tensors of torch that were put in order, by the file that their info names.
-    gathered: Arc<BTreeMap<String, Vec<u8>>>,
+    /// What is in memory, by the file that tensors' infos name: a file that was compressed, tensors of torch that were put in
+    /// order.
+    held: Arc<BTreeMap<String, Vec<u8>>>,
 }
 
 /// A matrix as a checkpoint stores it.
@@ -82,19 +84,24 @@ impl Checkpoint {
             source,
             tensors: BTreeMap::new(),
             metadata: BTreeMap::new(),
-            gathered: Arc::default(),
+            held: Arc::default(),
         };
         let source = checkpoint.source.clone();
         if source.size(SINGLE_FILE).await?.is_some() {
             let header = read_header(&*source, SINGLE_FILE).await?;
             checkpoint.tensors = header.tensors;
             checkpoint.metadata = header.metadata;
+        } else if let Some(bytes) = read_compressed(&*source, SINGLE_FILE).await? {
+            let header = header_of(SINGLE_FILE, &bytes)?;
+            checkpoint.tensors = header.tensors;
+            checkpoint.metadata = header.metadata;
+            checkpoint.held = Arc::new(BTreeMap::from([(SINGLE_FILE.to_owned(), bytes)]));
         } else if let Some(text) = read_text(&*source, INDEX_FILE).await? {
             checkpoint.open_shards(&text).await?;
         } else if source.size(TORCH_FILE).await?.is_some() {
             let file = torch::read(&*source, TORCH_FILE).await?;
             checkpoint.tensors = file.tensors;
-            checkpoint.gathered = Arc::new(file.gathered);
+            checkpoint.held = Arc::new(file.gathered);
         } else {
             return Err(file_error(
                 SINGLE_FILE,
@@ -290,8 +297,8 @@ impl Checkpoint {
             let message = format!("has {} bytes; {len} from {offset} were asked for", info.size);
             return Err(file_error(&info.file, message));
         }
-        if let Some(gathered) = self.gathered.get(&info.file) {
-            return Ok(gathered[offset as usize..][..len].to_vec());
+        if let Some(held) = self.held.get(&info.file) {
+            return Ok(held[(info.offset + offset) as usize..][..len].to_vec());
         }
         let bytes = self.source.read(&info.file, info.offset + offset, len).await?;
         if bytes.len() != len {

@@ -1,6 +1,7 @@
 //! Checkpoints of one file and of several, found names, and what is said of broken ones.
 
 use futures::executor::block_on;
+use miniz_oxide::deflate::compress_to_vec_zlib;
 
 use super::super::fixture::{Tensor, memory, safetensors_file};
 use super::*;
@@ -211,6 +212,35 @@ fn values_that_are_not_finite_are_named_with_their_place() {
 }
 
 #[test]
+fn a_compressed_file_is_as_good_as_a_plain_one() {
+    let file = safetensors_file(&[two_by_three("a.weight"), Tensor::f32("v", &[2], &[7.0, 8.0])], &[]);
+    let stream = compress_to_vec_zlib(&file, 9);
+    let zz = "model.safetensors.zz";
+    let checkpoint = open(&[(zz, stream.clone())]).expect("opens");
+    assert_eq!(checkpoint.total_bytes(), 12 + 8);
+    assert_eq!(block_on(checkpoint.read_f32("v")).expect("values"), [7.0, 8.0]);
+    let row = block_on(checkpoint.read_rows("a.weight", 1..2)).expect("row");
+    assert_eq!(quant::f32_from_raw(RawDType::Bf16, &row), [-4.0, 5.0, 6.0]);
+    // The plain one comes first.
+    assert!(open(&[(zz, vec![1, 2, 3]), (SINGLE_FILE, file.clone())]).is_ok());
+    let bomb = compress_to_vec_zlib(&vec![0; (64 << 20) + 1], 1);
+    let cut = compress_to_vec_zlib(&file[..file.len() - 1], 9);
+    for (stream, words) in [
+        (
+            &stream[..stream.len() / 2],
+            "model.safetensors.zz: is compressed, and truncated",
+        ),
+        (b"not zlib", "model.safetensors.zz: is compressed, and damaged"),
+        (&bomb, "model.safetensors.zz: is compressed, and holds more than is allowed"),
+        (&cut, "the file is truncated"),
+    ] {
+        let error = open(&[(zz, stream.to_vec())]).expect_err("broken").to_string();
+        assert!(error.contains(words), "{words}: {error}");
+    }
+}
+
+/// Ten mebibytes with the weights as they are packed; in the tree they are compressed as well.
+#[test]
 fn pocket_vl_is_whole_and_fits_ten_mebibytes() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/pocket-vl");
     let folder = crate::weights::source::Folder::open(path).expect("is in the tree");
@@ -229,7 +259,8 @@ fn pocket_vl_is_whole_and_fits_ten_mebibytes() {
     let sizes = std::fs::read_dir(path)
         .expect("lists")
         .flatten()
+        .filter(|file| file.file_name() != "model.safetensors.zz")
         .map(|file| file.metadata().expect("size").len());
-    let total: u64 = sizes.sum();
+    let total = checkpoint.total_bytes() + sizes.sum::<u64>();
     assert!(total <= 10 << 20, "{total} bytes");
 }

@@ -53,6 +53,15 @@ pub async fn read_header(source: &dyn Source, file: &str) -> Result<Header> {
     parse_header(file, &json, size)
 }
 
+/// The header of a file that is in memory.
+///
+/// Errors: as [`read_header`].
+pub fn header_of(file: &str, bytes: &[u8]) -> Result<Header> {
+    let size = bytes.len() as u64;
+    let json_bytes = header_length(file, bytes, size)?;
+    parse_header(file, &bytes[8..][..json_bytes], size)
+}
+
 /// The length that the first 8 bytes state, checked against the file's `size`.
 ///
 /// Errors: `File` if the file is shorter than 8 bytes, or the length is above [`MAX_HEADER_BYTES`] or the file.

@@ -4,7 +4,7 @@ python3 -m pocket_vl.pack FROM PLAN TO.safetensors      packs dense weights
 `unpack(file)` gives dense f32 tensors back: where training starts from.
 """
 
-import fnmatch, glob, json, os, sys
+import fnmatch, glob, json, os, sys, zlib
 
 import torch
 import torch.nn.functional as F
@@ -88,37 +88,44 @@ def pack(state, plan):
     return out, meta
 
 
+def read(path):
+    """(tensors, metadata) of a file, which may be compressed (`.zz`)."""
+    from safetensors.torch import load
+
+    with open(path, "rb") as file:
+        data = file.read()
+    if path.endswith(".zz"):
+        data = zlib.decompress(data)
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return load(data), header.get("__metadata__", {})
+
+
 def unpack(path):
     """The packed file's tensors, dense, f32; matrices as [rows, k]."""
-    from safetensors import safe_open
-
+    tensors, meta = read(path)
     out = {}
-    with safe_open(path, "pt") as file:
-        meta = file.metadata() or {}
-        for name in file.keys():
-            if name.endswith("_scale"):
-                continue
-            t = file.get_tensor(name)
-            if not name.endswith("_packed"):
-                out[name] = t.float()
-                continue
-            base = name.removesuffix("_packed")
-            bits, k = int(meta["packed:" + base].split()[0][1]), int(meta["packed:" + base].split()[1])
-            word = t.view(torch.int32).long() & 0xFFFFFFFF
-            q = (word[..., None] >> (torch.arange(32 // bits) * bits)) & ((1 << bits) - 1)
-            q = q.reshape(t.shape[0], -1, GROUP)
-            q = q - 8 if bits == 4 else torch.where(q > 127, q - 256, q)
-            out[base] = (q.float() * file.get_tensor(base + "_scale").float()[..., None]).reshape(t.shape[0], -1)[:, :k]
+    for name, t in tensors.items():
+        if name.endswith("_scale"):
+            continue
+        if not name.endswith("_packed"):
+            out[name] = t.float()
+            continue
+        base = name.removesuffix("_packed")
+        bits, k = int(meta["packed:" + base].split()[0][1]), int(meta["packed:" + base].split()[1])
+        word = t.view(torch.int32).long() & 0xFFFFFFFF
+        q = (word[..., None] >> (torch.arange(32 // bits) * bits)) & ((1 << bits) - 1)
+        q = q.reshape(t.shape[0], -1, GROUP)
+        q = q - 8 if bits == 4 else torch.where(q > 127, q - 256, q)
+        out[base] = (q.float() * tensors[base + "_scale"].float()[..., None]).reshape(t.shape[0], -1)[:, :k]
     return out
 
 
 def load(model, folder):
-    """Weights of a folder into `model`: a packed `model.safetensors`, or dense files."""
-    from safetensors.torch import load_file
-
+    """Weights of a folder into `model`: a packed `model.safetensors`, perhaps compressed, or dense files."""
     state, own = {}, model.state_dict()
-    for f in sorted(glob.glob(os.path.join(folder, "model*.safetensors"))):
-        part = load_file(f)
+    found = lambda pattern: sorted(glob.glob(os.path.join(folder, pattern)))
+    for f in found("model*.safetensors") or found("model.safetensors.zz"):
+        part, _ = read(f)
         state.update(unpack(f) if any(n.endswith("_packed") for n in part) else part)
     model.load_state_dict({k: v.float().reshape(own[k].shape) for k, v in state.items()})
 

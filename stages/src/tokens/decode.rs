@@ -126,8 +126,8 @@ mod tests {
     use super::*;
 
     fn bpe() -> Bpe {
-        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/qwen3-vl-s1/tokenizer.json");
-        Bpe::from_json(&std::fs::read(golden).unwrap()).unwrap()
+        let golden = goldens::folder("qwen3-vl-s1").unwrap();
+        Bpe::from_json(&std::fs::read(golden.join("tokenizer.json")).unwrap()).unwrap()
     }
 
     fn texts(bpe: &Bpe, thinking: bool, parts: &[&[u32]]) -> Vec<Text> {

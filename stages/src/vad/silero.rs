@@ -5,8 +5,9 @@
 
 use std::sync::{Arc, OnceLock};
 
+use gpu::weights::source::inflated;
 use rten::{Model, NodeId, Value, ValueOrView};
-use rten_tensor::{NdTensor, Tensor};
+use rten_tensor::{AsView, NdTensor, Tensor};
 
 use crate::error::{Error, Result};
 
@@ -17,6 +18,9 @@ pub const WINDOW: usize = 512;
 /// Samples before a window that the network sees too.
 const CONTEXT: usize = 64;
 const HIDDEN: usize = 128;
+/// Frequencies of the short-time Fourier transform, and samples that it sees.
+const BINS: usize = 129;
+const TAPS: usize = 256;
 const ONNX: &[u8] = include_bytes!("../../../models/silero/silero.onnx.zz");
 /// More than the graph unpacks to.
 const MAX_BYTES: usize = 4 << 20;
@@ -24,7 +28,9 @@ const MAX_BYTES: usize = 4 << 20;
 /// The network. Its weights are there once, however many listen.
 pub struct Silero {
     model: Model,
-    inputs: [NodeId; 3],
+    /// `[2 · BINS, 1, TAPS]`: a formula, which the file has no room for.
+    stft: Tensor<f32>,
+    inputs: [NodeId; 4],
     outputs: [NodeId; 3],
 }
 
@@ -46,7 +52,8 @@ impl Silero {
         if let Some(silero) = LOADED.get() {
             return Ok(silero.clone());
         }
-        let silero = Arc::new(unpacked().and_then(Self::load).map_err(|message| Error::Vad { message })?);
+        let onnx = inflated(ONNX, MAX_BYTES).map_err(str::to_owned);
+        let silero = Arc::new(onnx.and_then(Self::load).map_err(|message| Error::Vad { message })?);
         Ok(LOADED.get_or_init(|| silero).clone())
     }
 
@@ -54,16 +61,21 @@ impl Silero {
         let model = Model::load(onnx).map_err(|error| error.to_string())?;
         let node = |name| model.node_id(name).map_err(|error| error.to_string());
         Ok(Self {
-            inputs: [node("windows")?, node("h")?, node("c")?],
+            stft: Tensor::from_data(&[2 * BINS, 1, TAPS], stft()),
+            inputs: [node("windows")?, node("stft")?, node("h")?, node("c")?],
             outputs: [node("probability")?, node("h_out")?, node("c_out")?],
             model,
         })
     }
 }
 
-/// The graph, out of its compression (zlib).
-fn unpacked() -> Result<Vec<u8>, String> {
-    miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(ONNX, MAX_BYTES).map_err(|error| error.to_string())
+/// Cosines, then falling sines, under a Hann window.
+fn stft() -> Vec<f32> {
+    let angle = |turns: usize| (turns % TAPS) as f64 * (std::f64::consts::TAU / TAPS as f64);
+    let window = |tap| 0.5 - 0.5 * angle(tap).cos();
+    let row = |wave: fn(f64) -> f64, bin: usize| (0..TAPS).map(move |tap| (wave(angle(bin * tap)) * window(tap)) as f32);
+    let rows = |wave| (0..BINS).flat_map(move |bin| row(wave, bin));
+    rows(f64::cos).chain(rows(|angle| -angle.sin())).collect()
 }
 
 impl Listener {
@@ -89,11 +101,17 @@ impl Listener {
         self.samples.drain(..n_windows * WINDOW);
         let fault = |message: String| Error::Vad { message };
         let [h, c] = std::mem::take(&mut self.state);
-        let Silero { model, inputs, outputs } = &*self.silero;
+        let Silero {
+            model,
+            stft,
+            inputs,
+            outputs,
+        } = &*self.silero;
         let values = vec![
             (inputs[0], value([n_windows, CONTEXT + WINDOW], windows)),
-            (inputs[1], value([1, 1, HIDDEN], h)),
-            (inputs[2], value([1, 1, HIDDEN], c)),
+            (inputs[1], stft.view().into()),
+            (inputs[2], value([1, 1, HIDDEN], h)),
+            (inputs[3], value([1, 1, HIDDEN], c)),
         ];
         let found = model
             .run_n(values, *outputs, None)

@@ -9,9 +9,14 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// The folder of a golden in the tree.
+pub fn golden(name: &str) -> PathBuf {
+    goldens::folder(name).unwrap_or_else(|error| panic!("{error:#}"))
+}
+
 /// The golden folders of a family: the one in the tree, and others where the reference data is at hand.
 pub fn folders(family: &str) -> Vec<PathBuf> {
-    let mut found = vec![root().join("tests/golden").join(format!("{family}-s1"))];
+    let mut found = vec![golden(&format!("{family}-s1"))];
     let more = root().join("../shared/reference/goldens").join(format!("{family}-s2"));
     if more.is_dir() {
         found.push(more);

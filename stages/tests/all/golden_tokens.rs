@@ -27,7 +27,7 @@ static REAL: LazyLock<Option<Bpe>> = LazyLock::new(|| {
 });
 
 fn chats() -> Vec<Json> {
-    let chats = common::json(common::root().join("tests/golden/qwen-text-s1/chat.json"));
+    let chats = common::json(common::golden("qwen-text-s1").join("chat.json"));
     chats.as_array().unwrap().clone()
 }
 
@@ -91,7 +91,7 @@ fn chats_have_the_reference_ids() {
 #[test]
 fn texts_have_the_reference_ids_and_come_back() {
     let Some(bpe) = &*REAL else { return };
-    let items = common::json(common::root().join("tests/golden/qwen-text-s1/tokens.json"));
+    let items = common::json(common::golden("qwen-text-s1").join("tokens.json"));
     for item in items["items"].as_array().unwrap() {
         let (text, expected) = (item["text"].as_str().unwrap(), ids(&item["ids"]));
         assert_eq!(bpe.ids_from_template(text).unwrap(), expected, "{text:?}");

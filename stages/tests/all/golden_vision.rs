@@ -76,7 +76,7 @@ fn uint(value: &serde_json::Value) -> u32 {
 
 #[test]
 fn sizes_equal_the_table() {
-    let table = common::json(common::root().join("tests/golden/qwen-text-s1/preproc.json"));
+    let table = common::json(common::golden("qwen-text-s1").join("preproc.json"));
     let mut wrong = Vec::new();
     for kind in ["image", "video"] {
         for row in table[kind].as_array().unwrap() {
@@ -103,7 +103,7 @@ fn sizes_equal_the_table() {
 
 #[test]
 fn frames_and_times_equal_the_table() {
-    let table = common::json(common::root().join("tests/golden/qwen-text-s1/preproc.json"));
+    let table = common::json(common::golden("qwen-text-s1").join("preproc.json"));
     let indices = |value: &serde_json::Value| -> Vec<usize> {
         value
             .as_array()

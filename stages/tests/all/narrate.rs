@@ -47,7 +47,7 @@ input = \"words\"
 
 /// The golden checkpoint on a simulator, as `eyes` on `main`.
 async fn env(base: &Path) -> Env {
-    let folder = common::root().join("tests/golden/qwen3-vl-s1");
+    let folder = common::golden("qwen3-vl-s1");
     let source: Arc<dyn Source> = Arc::new(Folder::open(folder).unwrap());
     let timing = Timing {
         clock: Clock::new(),
@@ -93,7 +93,7 @@ async fn run(base: &Path, stages: &str) -> (Vec<Text>, Report) {
 
 /// Writes a raw picture of the goldens as a PNG.
 fn write_golden(name: &str, path: &Path) {
-    let bytes = common::bytes(common::root().join("tests/golden/qwen3-vl-s1/media.safetensors"));
+    let bytes = common::bytes(common::golden("qwen3-vl-s1").join("media.safetensors"));
     let media = SafeTensors::deserialize(&bytes).unwrap();
     let tensor = media.tensor(&format!("{name}.raw_u8")).unwrap();
     let (height, width) = (tensor.shape()[0] as u32, tensor.shape()[1] as u32);
@@ -120,7 +120,7 @@ fn finished(texts: &[Text]) -> Vec<&Text> {
 async fn a_picture_is_described_as_the_reference_describes_it() {
     let folder = tempfile::tempdir().unwrap();
     write_golden("img_a", &folder.path().join("img_a.png"));
-    let meta = common::json(common::root().join("tests/golden/qwen3-vl-s1/meta.json"));
+    let meta = common::json(common::golden("qwen3-vl-s1").join("meta.json"));
     let stages = "
 [stage.files]
 type = \"capture.file\"

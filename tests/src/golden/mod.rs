@@ -13,7 +13,10 @@ mod stated;
 mod table;
 mod tiny_gpu;
 
+use std::ffi::OsStr;
 use std::path::Path;
+
+use anyhow::Result;
 
 pub use table::{Row, print};
 
@@ -28,28 +31,29 @@ pub enum Scope {
     SimF32,
 }
 
-/// The rows of one folder; what cannot be compared is a failed row.
-pub fn compare(folder: &Path, scope: Scope) -> Vec<Row> {
-    let name = folder
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let rows = if folder.join("tokens.json").exists() || folder.join("chat.json").exists() {
-        qwen_text::compare(folder, &name)
+/// The rows of one folder or archive; what cannot be compared is a failed row.
+pub fn compare(golden: &Path, scope: Scope) -> Vec<Row> {
+    let name = |path: &Path| path.file_name().map(OsStr::to_string_lossy).unwrap_or_default().into_owned();
+    let rows = goldens::opened(golden).and_then(|folder| rows(&folder, &name(&folder), scope));
+    rows.unwrap_or_else(|error| vec![Row::failed(&name(golden), "-", "-", "-", format!("{error:#}"))])
+}
+
+fn rows(folder: &Path, name: &str, scope: Scope) -> Result<Vec<Row>> {
+    if folder.join("tokens.json").exists() || folder.join("chat.json").exists() {
+        qwen_text::compare(folder, name)
     } else if folder.join("media.safetensors").exists() {
-        qwen3_vl::compare(folder, &name, scope)
+        qwen3_vl::compare(folder, name, scope)
     } else if folder.join("phonemes.json").exists() {
-        piper::compare(folder, &name)
+        piper::compare(folder, name)
     } else if folder.join("tiny.nemo").exists() {
-        parakeet::compare(folder, &name, scope)
+        parakeet::compare(folder, name, scope)
     } else {
         match tiny_gpu::traces(folder) {
-            Ok(files) if !files.is_empty() => Ok(tiny_gpu::compare(&files, &name)),
+            Ok(files) if !files.is_empty() => Ok(tiny_gpu::compare(&files, name)),
             Ok(_) => Err(anyhow::anyhow!(
                 "is no golden folder that this program knows (qwen3-vl-s*, qwen-text-s*, parakeet-tdt-s*, piper-s*, tiny-gpu)"
             )),
             Err(error) => Err(error),
         }
-    };
-    rows.unwrap_or_else(|error| vec![Row::failed(&name, "-", "-", "-", format!("{error:#}"))])
+    }
 }

@@ -22,7 +22,7 @@ const MODEL_FILES: [&str; 8] = [
     "tokenizer_config.json",
     "chat_template.jinja",
     "tokenizer.json",
-    "model.safetensors",
+    "model.safetensors.zz",
 ];
 const VOICE_FILES: [&str; 2] = ["joe.onnx.zz", "joe.onnx.json"];
 /// By model or voice, what of it the page may ask for.

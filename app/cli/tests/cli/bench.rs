@@ -46,7 +46,7 @@ fn each_kernel_of_a_models_plans_is_timed() {
         "bench",
         "kernels",
         "--shape",
-        TINY,
+        tiny(),
         "--contexts",
         "0,40",
         "--prefill",
@@ -93,7 +93,7 @@ fn a_shape_is_measured_through_the_actor_on_a_gpu_and_on_the_simulator() {
         let args = [
             "bench",
             "--shape",
-            TINY,
+            tiny(),
             "--engine",
             engine,
             "--contexts",

@@ -19,7 +19,7 @@ fn every_configuration_runs_on_the_simulator() {
         let text = std::fs::read_to_string(&path).unwrap();
         let path = path.display().to_string();
         // Small pictures and a tiny model: what is proven is that everything is wired.
-        let model = format!("model.eyes.source={TINY}");
+        let model = format!("model.eyes.source={}", tiny());
         let mut args = vec!["run", &path, "--engine-type", "sim", "--json", "--trace", "t.json"];
         if text.contains("[stage.encode]") {
             args.extend(["--set", &model, "--set", "encode.max_pixels=16384"]);
@@ -67,7 +67,7 @@ fn what_a_configuration_reads_starts_from_its_folder_and_what_it_writes_from_her
     picture(&deep, "a.png", 0);
     let text = std::fs::read_to_string(Path::new(CONFIGS).join("describe.toml")).unwrap();
     std::fs::write(deep.join("mine.toml"), text).unwrap();
-    let model = format!("model.eyes.source={TINY}");
+    let model = format!("model.eyes.source={}", tiny());
     let args = [
         "run",
         "deep/mine.toml",
@@ -93,7 +93,7 @@ fn an_adapter_that_is_not_there_is_an_error_with_a_way_on() {
     let folder = tempfile::tempdir().unwrap();
     picture(folder.path(), "a.png", 0);
     let config = Path::new(CONFIGS).join("describe.toml").display().to_string();
-    let model = format!("model.eyes.source={TINY}");
+    let model = format!("model.eyes.source={}", tiny());
     let adapter = "engine.main.adapter=no such adapter";
     let args = ["run", &config, "--engine-type", "wgpu", "--set", adapter, "--set", &model];
     qwglm(folder.path(), &args)

@@ -17,10 +17,25 @@ mod view;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+const CONFIGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs");
 
 /// A checkpoint with random weights, small enough for a test: what it says means nothing.
-const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/qwen3-vl-s1");
-const CONFIGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs");
+fn tiny() -> &'static str {
+    static FOLDER: LazyLock<String> = LazyLock::new(|| golden("qwen3-vl-s1"));
+    &FOLDER
+}
+
+/// One of speech, with random weights as well.
+fn ear() -> &'static str {
+    static FOLDER: LazyLock<String> = LazyLock::new(|| golden("parakeet-tdt-s1"));
+    &FOLDER
+}
+
+fn golden(name: &str) -> String {
+    goldens::folder(name).unwrap().display().to_string()
+}
 
 /// What a run of the program did.
 struct Ran {
@@ -72,7 +87,7 @@ impl Ran {
 /// The flags that make an answer cheap.
 fn cheap<'a>(args: &[&'a str]) -> Vec<&'a str> {
     let mut args = args.to_vec();
-    args.extend(["--engine", "sim", "--model", TINY, "--max-new-tokens", "6"]);
+    args.extend(["--engine", "sim", "--model", tiny(), "--max-new-tokens", "6"]);
     args
 }
 

@@ -54,7 +54,7 @@ fn bits_and_context_are_counted() {
 
 #[test]
 fn a_pocket_model_a_folder_and_a_hub_id_are_planned() {
-    let mut models = vec![TINY, "Qwen/Qwen3-VL-4B-Instruct"];
+    let mut models = vec![tiny(), "Qwen/Qwen3-VL-4B-Instruct"];
     if cfg!(feature = "embed") {
         models.push("pocket-vl");
     }

@@ -2,7 +2,6 @@
 
 use super::*;
 
-const EAR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/parakeet-tdt-s1");
 const QUESTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/speech/sb_spk1_snt2.flac");
 
 /// Needs the voice.
@@ -10,7 +9,7 @@ const QUESTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/sp
 #[test]
 fn a_file_is_heard_and_a_file_is_the_speaker() {
     let folder = tempfile::tempdir().unwrap();
-    let args = cheap(&["talk", "--ears", EAR, "--audio", QUESTION, "--wav", "out.wav"]);
+    let args = cheap(&["talk", "--ears", ear(), "--audio", QUESTION, "--wav", "out.wav"]);
     qwglm(folder.path(), &args).expect(0);
     let sound = std::fs::read(folder.path().join("out.wav")).unwrap();
     // As long as the question, which took three seconds: it is played in real time.
@@ -33,7 +32,7 @@ fn what_is_missing_is_named() {
     .expect(2)
     .says(&["none.wav"]);
     if cfg!(not(feature = "desktop")) {
-        qwglm(folder.path(), &["talk", "--ears", EAR])
+        qwglm(folder.path(), &["talk", "--ears", ear()])
             .expect(2)
             .says(&["--audio", "--wav"]);
     }

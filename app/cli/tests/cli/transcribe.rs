@@ -2,13 +2,12 @@
 
 use super::*;
 
-const EAR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/parakeet-tdt-s1");
 /// What transformers' own `generate` makes of the golden sound `long`.
 const WORDS: &str = "iffiverrowrowrowrow o oedr";
 
 /// The golden sound `long`: i16 at 16 kHz, as little-endian bytes.
 fn golden_sound() -> Vec<u8> {
-    let bytes = std::fs::read(Path::new(EAR).join("case_long.safetensors")).unwrap();
+    let bytes = std::fs::read(Path::new(ear()).join("case_long.safetensors")).unwrap();
     let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
     let header: serde_json::Value = serde_json::from_slice(header).unwrap();
@@ -46,17 +45,17 @@ fn files_become_the_references_words() {
     wav(&folder.path().join("b.wav"), 16_000, 1, 24, &widened);
     let doubled: Vec<u8> = sound.chunks_exact(2).flat_map(|word| [word, word].concat()).collect();
     wav(&folder.path().join("c.wav"), 16_000, 2, 16, &doubled);
-    let nemo = format!("{EAR}/tiny.nemo");
-    for model in [EAR, &nemo] {
+    let nemo = format!("{}/tiny.nemo", ear());
+    for model in [ear(), &nemo] {
         let ran = transcribe(folder.path(), model, &["--tsv", "out.tsv", "a.wav", "b.wav", "c.wav"]).expect(0);
         assert_eq!(ran.stdout, "");
         ran.says(&["3 files, 12.0 s of sound"]);
         let tsv = std::fs::read_to_string(folder.path().join("out.tsv")).unwrap();
         assert_eq!(tsv, format!("a\t{WORDS}\nb\t{WORDS}\nc\t{WORDS}\n"));
     }
-    let plain = transcribe(folder.path(), EAR, &["a.wav"]).expect(0);
+    let plain = transcribe(folder.path(), ear(), &["a.wav"]).expect(0);
     assert_eq!(plain.stdout, format!("{WORDS}\n"));
-    let json = transcribe(folder.path(), EAR, &["a.wav", "--json"]).expect(0).json_lines();
+    let json = transcribe(folder.path(), ear(), &["a.wav", "--json"]).expect(0).json_lines();
     let words = json[0]["words"].as_array().unwrap();
     let told: Vec<&str> = words.iter().map(|word| word["word"].as_str().unwrap()).collect();
     assert_eq!((json.len(), told.join(" ")), (1, WORDS.to_owned()));
@@ -65,7 +64,7 @@ fn files_become_the_references_words() {
         .flat_map(|word| [&word["start"], &word["end"]].map(|time| time.as_f64().unwrap()))
         .collect();
     assert!(times.is_sorted() && times[5] <= 4.1, "{times:?}");
-    let lines = transcribe(folder.path(), EAR, &["a.wav", "--words"]).expect(0).stdout;
+    let lines = transcribe(folder.path(), ear(), &["a.wav", "--words"]).expect(0).stdout;
     assert!(lines.lines().count() == 3 && lines.ends_with("\toedr\n"), "{lines}");
 }
 
@@ -91,7 +90,7 @@ fn sound_that_cannot_be_heard_is_named_and_keeps_nothing_else_from_being_heard()
         "wide.wav",
         "good.wav",
     ];
-    let ran = transcribe(folder.path(), EAR, &[&["--tsv", "-"], &files[..]].concat()).expect(1);
+    let ran = transcribe(folder.path(), ear(), &[&["--tsv", "-"], &files[..]].concat()).expect(1);
     let labels: Vec<&str> = ran.stdout.lines().filter_map(|line| line.split('\t').next()).collect();
     assert_eq!(labels, ["silent", "cut", "phone", "wide", "good"], "{}", ran.stdout);
     assert!(ran.stdout.ends_with(&format!("good\t{WORDS}\n")), "{}", ran.stdout);

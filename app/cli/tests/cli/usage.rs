@@ -129,7 +129,7 @@ fn a_model_that_cannot_be_loaded_is_named() {
     picture(folder.path(), "a.png", 0);
     let model = folder.path().join("model");
     std::fs::create_dir(&model).unwrap();
-    for entry in std::fs::read_dir(TINY).unwrap() {
+    for entry in std::fs::read_dir(tiny()).unwrap() {
         let path = entry.unwrap().path();
         std::fs::copy(&path, model.join(path.file_name().unwrap())).unwrap();
     }

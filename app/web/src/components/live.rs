@@ -30,7 +30,7 @@ pub fn Live() -> impl IntoView {
         })
     };
     let voice_words = move || match client.voice.get() {
-        VoiceState::Coming(share) => Some(format!("The voice is on its way, 16 MiB once: {:.0}%", share * 100.0)),
+        VoiceState::Coming(share) => Some(format!("The voice is on its way, 15 MiB once: {:.0}%", share * 100.0)),
         VoiceState::Failed(message) => Some(format!("The voice did not come ({message}). The words are below.")),
         VoiceState::Off | VoiceState::Ready => None,
     };

@@ -5,6 +5,7 @@ mod folder;
 mod hub;
 mod memory;
 mod tar;
+mod zz;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,6 +15,8 @@ pub use self::folder::Folder;
 pub use self::hub::{Hub, HubOptions, HubProgress};
 pub use self::memory::Memory;
 pub use self::tar::Tar;
+pub use self::zz::inflated;
+pub(crate) use self::zz::read_compressed;
 use crate::error::{Error, Result};
 
 /// A future that is `Send` where threads are (natively), boxed.

@@ -9,6 +9,8 @@
 //!
 //! A tree is in preorder: a node is a question, followed by the subtrees for no and yes, or with the highest bit set a label.
 
+use gpu::weights::source::inflated;
+
 use crate::error::{Error, Result};
 
 const MAGIC: &[u8] = b"QWGLEX1\0";
@@ -40,8 +42,7 @@ impl Lexicon {
     ///
     /// Errors: [`Error::Lexicon`].
     pub fn read(file: &[u8]) -> Result<Self> {
-        let bytes = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(file, MAX_BYTES);
-        let bytes = bytes.map_err(|_| Error::Lexicon { what: "compression" })?;
+        let bytes = inflated(file, MAX_BYTES).map_err(|_| Error::Lexicon { what: "compression" })?;
         let mut at = Cursor(&bytes);
         Self::unpacked(&mut at).ok_or(Error::Lexicon { what: "layout" })
     }
@@ -297,7 +298,7 @@ mod tests {
         let file = super::super::LEXICON;
         assert!(Lexicon::read(&file[..file.len() / 2]).is_err());
         assert!(Lexicon::read(b"").is_err());
-        let bytes = miniz_oxide::inflate::decompress_to_vec_zlib(file).unwrap();
+        let bytes = inflated(file, MAX_BYTES).unwrap();
         for length in [0, 7, 8, 200, bytes.len() - 1] {
             assert!(Lexicon::unpacked(&mut Cursor(&bytes[..length])).is_none(), "{length}");
         }

@@ -78,7 +78,7 @@ impl Voice {
         };
         let onnx_fault = |message: &str| fault("ONNX")(message.to_owned());
         let config = VoiceConfig::read(json).map_err(fault("JSON"))?;
-        let onnx = dense::inflated(onnx).ok_or_else(|| onnx_fault("is compressed and broken"))?;
+        let onnx = dense::onnx_of(onnx).map_err(onnx_fault)?;
         let graph = Graph::read(&onnx).map_err(onnx_fault)?;
         for input in ["input", "input_lengths", "scales"] {
             if !graph.inputs.contains(&input) {
