@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -28,13 +27,9 @@ q8 decoder.decoder_projector.weight
 q4 encoder.layers.*.weight
 q4 decoder.lstm.weight_*";
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
 /// The golden checkpoint, packed; and that one with its matrices as f32.
 fn both() -> Result<(Arc<dyn Source>, Arc<dyn Source>)> {
-    let folder = root().join("tests/golden/parakeet-tdt-s1");
+    let folder = goldens::folder("parakeet-tdt-s1")?;
     let checkpoint = block_on(Checkpoint::open(Arc::new(Folder::open(&folder)?)))?;
     let file = block_on(pack(&checkpoint, &PLAN.parse::<Plan>()?))?;
     let with = |model: Vec<u8>| -> Result<Arc<dyn Source>> {
@@ -82,7 +77,7 @@ fn unpacked(packed: &Checkpoint) -> Result<Vec<u8>> {
 
 /// The golden sound `long`, as normalised features.
 fn features() -> Result<Vec<f32>> {
-    let bytes = std::fs::read(root().join("tests/golden/parakeet-tdt-s1/case_long.safetensors"))?;
+    let bytes = std::fs::read(goldens::folder("parakeet-tdt-s1")?.join("case_long.safetensors"))?;
     let file = safetensors::SafeTensors::deserialize(&bytes)?;
     let data = file.tensor("audio_i16")?.data().to_vec();
     let samples: Vec<f32> = data

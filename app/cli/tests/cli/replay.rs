@@ -67,12 +67,12 @@ fn recorded_and_replayed(engine: &str) -> Option<()> {
 /// What was heard is replayed without the sound and without computing. Each time it is told on the way it is a request of its own.
 #[test]
 fn a_replay_hears_the_same() {
-    const EAR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/parakeet-tdt-s1");
+    let ear = ear();
     let folder = tempfile::tempdir().unwrap();
     let sound = Path::new(CONFIGS).join("../tests/data/speech/sb_spk1_snt2.flac");
     std::fs::copy(sound, folder.path().join("a.flac")).unwrap();
     let text = format!(
-        "[model.ears]\nsource = \"{EAR}\"\nquant = \"dense\"\n\n[engine.main]\ntype = \"sim\"\n\n\
+        "[model.ears]\nsource = \"{ear}\"\nquant = \"dense\"\n\n[engine.main]\ntype = \"sim\"\n\n\
          [stage.sound]\ntype = \"capture.audio\"\npath = \"a.flac\"\nrealtime = false\n\n\
          [stage.words]\ntype = \"stt.parakeet\"\ninput = {{ from = \"sound\", size = 50, when_full = \"wait\" }}\n\
          model = \"ears\"\nengine = \"main\"\npartial_ms = 600\n\n\
