@@ -1,4 +1,4 @@
-//! Lists what travels inside the program with feature `embed`: the pocket model, the voice and the sample recording; and
+//! Lists what travels inside the program with feature `embed`: the pocket models, the voice and the sample recording; and
 //! states the commit.
 
 use std::fmt::Write;
@@ -19,6 +19,7 @@ fn main() -> io::Result<()> {
     let mut text = String::new();
     for (name, folder, endings) in [
         ("POCKET_VL", "models/pocket-vl", &MODEL_ENDINGS[..]),
+        ("POCKET_ASR", "models/pocket-asr", &MODEL_ENDINGS[..]),
         ("JOE", "models/joe", &VOICE_ENDINGS[..]),
         ("RECORDING", "tests/data/recording", &PICTURE_ENDINGS[..]),
     ] {

@@ -185,7 +185,7 @@ pub struct Prompt {
     pub messages: Vec<Message>,
     /// The picture that the answer will be about, if any.
     pub about: Option<FrameRef>,
-    /// Upper bound of the answer, thinking included.
+    /// Upper bound of the answer, thinking included. 0: it is only read, so that a prompt that begins alike is answered sooner.
     pub max_new_tokens: u32,
 }
 
@@ -223,6 +223,7 @@ pub enum TokensRole {
     Prompt {
         /// In order of appearance: the first pad token that each picture's (or frame pair's) features replace, and the features.
         media: Vec<(usize, Features)>,
+        /// As in [`Prompt`].
         max_new_tokens: u32,
         /// The template ended inside a thought (`<think>\n`), so the answer starts there.
         thinking: bool,

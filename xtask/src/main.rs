@@ -5,6 +5,7 @@
 
 mod check;
 mod demo;
+mod desktop;
 mod e2e;
 mod golden;
 mod house;
@@ -26,12 +27,14 @@ usage: cargo xtask <command>
 
   demo            set up what is missing, then narrate the bundled screen recording in the terminal
                   (or, with arguments, whatever `qwglm narrate` makes of them)
+  desktop         set up what is missing, then build `qwglm` with microphone, speaker and screen
   test            set up what is missing, then everything that must hold: check, all tests on a real or
                   software GPU, goldens, the wasm build
   test --page     that, and the page driven in a real Chromium
   test --long [MINUTES]
-                  the sample recording in a loop for an hour (or so many minutes, from 7): fails when memory
-                  or latency are more in the last minute than in the first five
+                  the tests that take minutes, then the sample recording in a loop for an hour (or so many
+                  minutes, from 7): fails when memory or latency are more in the last minute than in the
+                  first five
   check           what holds on each commit: fmt, clippy, house rules, unit tests, docs, wasm check
   golden DIR…     compare every engine with golden folders or their archives; exit 1 when a value is out
   golden --pack DIR…
@@ -79,6 +82,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
     }
     match command.as_str() {
         "demo" => demo::run(rest)?,
+        "desktop" => desktop::run()?,
         "test" => match rest {
             [] => test::run(test::Page::Left)?,
             [page] if page == "--page" => test::run(test::Page::Driven)?,

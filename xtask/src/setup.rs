@@ -17,6 +17,8 @@ pub enum Need {
     /// To narrate: the driver of the GPU, if there is a GPU. Else the simulator narrates, sooner than a GPU played in
     /// software would, so this never fails.
     Narrate,
+    /// To build the program with microphone, speaker and screen: the libraries that these are on Linux.
+    Desktop,
     /// To pass the tests: a GPU, real or in software; `rustfmt` and `clippy`; `ffmpeg` for the tests that read a video;
     /// `npm` for the package that carries Qwen3's tokenizer.
     Everything,
@@ -35,6 +37,9 @@ pub fn run(need: Need) -> Result<()> {
     }
     match need {
         Need::Narrate => eprintln!("set-up: going on without the GPU's driver"),
+        Need::Desktop => {
+            bail!("the build needs what the line above installs; files in their places need none of it (`cargo build`)")
+        }
         Need::Everything => bail!("the tests need what the line above installs"),
     }
     Ok(())
@@ -49,10 +54,29 @@ fn missing_packages(need: Need) -> Vec<&'static str> {
         packages.extend(missing.loader.then_some("libvulkan1"));
         packages.extend(missing.driver.then_some("mesa-vulkan-drivers"));
     }
+    if cfg!(target_os = "linux") && need == Need::Desktop {
+        packages.extend(find("pkg-config").is_none().then_some("pkg-config"));
+        let is_missing = |(library, _): &&(&str, &str)| !has_library(library);
+        packages.extend(LIBRARIES.iter().filter(is_missing).map(|(_, package)| *package));
+    }
     if need == Need::Everything {
         packages.extend(["ffmpeg", "npm"].into_iter().filter(|program| find(program).is_none()));
     }
     packages
+}
+
+/// What `cpal` and `xcap` are built against on Linux, by pkg-config's names and Debian's.
+const LIBRARIES: [(&str, &str); 6] = [
+    ("alsa", "libasound2-dev"),
+    ("dbus-1", "libdbus-1-dev"),
+    ("wayland-client", "libwayland-dev"),
+    ("xcb", "libxcb1-dev"),
+    ("xcb-randr", "libxcb-randr0-dev"),
+    ("xcb-shm", "libxcb-shm0-dev"),
+];
+
+fn has_library(name: &str) -> bool {
+    output(Command::new("pkg-config").args(["--modversion", name])).is_some()
 }
 
 /// Sees to `rustfmt` and `clippy`, which rustup's minimal profile leaves out.
@@ -127,29 +151,48 @@ fn is_root() -> bool {
 
 /// The line for a system that is no Debian.
 fn elsewhere(packages: &[&str]) -> String {
+    // Loader, driver, ffmpeg; then the endings of packages to build against.
     let managers = [
         (
             "dnf",
             "sudo dnf install",
-            ["vulkan-loader", "mesa-vulkan-drivers", "ffmpeg-free"],
+            ["vulkan-loader", "mesa-vulkan-drivers", "ffmpeg-free", "-devel"],
         ),
-        ("pacman", "sudo pacman -S", ["vulkan-icd-loader", "vulkan-swrast", "ffmpeg"]),
-        ("zypper", "sudo zypper install", ["libvulkan1", "libvulkan_lvp", "ffmpeg"]),
-        ("apk", "sudo apk add", ["vulkan-loader", "mesa-vulkan-swrast", "ffmpeg"]),
-        ("brew", "brew install", ["vulkan-loader", "molten-vk", "ffmpeg"]),
+        (
+            "pacman",
+            "sudo pacman -S",
+            ["vulkan-icd-loader", "vulkan-swrast", "ffmpeg", ""],
+        ),
+        (
+            "zypper",
+            "sudo zypper install",
+            ["libvulkan1", "libvulkan_lvp", "ffmpeg", "-devel"],
+        ),
+        (
+            "apk",
+            "sudo apk add",
+            ["vulkan-loader", "mesa-vulkan-swrast", "ffmpeg", "-dev"],
+        ),
+        ("brew", "brew install", ["vulkan-loader", "molten-vk", "ffmpeg", ""]),
     ];
     let found = managers.iter().find(|(program, ..)| find(program).is_some());
     let Some((_, install, names)) = found else {
         return format!("your system's packages for {}", packages.join(", "));
     };
     let theirs = |package: &&str| match *package {
-        "libvulkan1" => names[0],
-        "mesa-vulkan-drivers" => names[1],
-        "ffmpeg" => names[2],
-        "npm" => "npm",
-        _ => "rustup", // all others are ways to a wasm target, which rustup brings elsewhere
+        "libvulkan1" => names[0].to_owned(),
+        "mesa-vulkan-drivers" => names[1].to_owned(),
+        "ffmpeg" => names[2].to_owned(),
+        "libasound2-dev" => format!("alsa-lib{}", names[3]),
+        "libdbus-1-dev" => format!("dbus{}", names[3]),
+        "libwayland-dev" => format!("wayland{}", names[3]),
+        name if name.starts_with("libxcb") => format!("libxcb{}", names[3]),
+        name @ ("npm" | "pkg-config") => name.to_owned(),
+        _ => "rustup".to_owned(), // all others are ways to a wasm target, which rustup brings elsewhere
     };
-    format!("{install} {}", packages.iter().map(theirs).collect::<Vec<_>>().join(" "))
+    let mut theirs: Vec<String> = packages.iter().map(theirs).collect();
+    theirs.dedup();
+    format!("{install} {}", theirs.join(" "))
 }
 
 #[cfg(test)]

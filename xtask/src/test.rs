@@ -40,11 +40,15 @@ pub fn run(page: Page) -> Result<()> {
     Ok(())
 }
 
-/// The soak: an hour of the sample recording, or so many minutes. Not for CI.
+/// Tests that take minutes, and the soak: an hour of the sample recording, or so many minutes. Not for CI.
 ///
-/// Errors: memory or latency grew.
+/// Errors: a test failed; memory or latency grew.
 pub fn long(minutes: Option<&str>) -> Result<()> {
     setup::run(setup::Need::Narrate)?;
+    step(
+        "tests that take minutes",
+        &mut cargo("test --package tests --test system -- --ignored"),
+    )?;
     step(
         "build qwglm",
         &mut cargo("build --release --package qwglm --features counted"),

@@ -22,12 +22,12 @@ pub enum Place {
     Hub(String),
 }
 
-/// The model of speech that will travel inside the program.
+/// The model of speech that travels inside the program.
 pub const POCKET_ASR: &str = "pocket-asr";
 
 /// The models that travel inside the program.
 pub fn embedded_models() -> impl Iterator<Item = (&'static str, &'static [embedded::File])> {
-    [("pocket-vl", embedded::POCKET_VL)]
+    [("pocket-vl", embedded::POCKET_VL), (POCKET_ASR, embedded::POCKET_ASR)]
         .into_iter()
         .filter(|(_, files)| !files.is_empty())
 }
@@ -127,13 +127,6 @@ pub fn find(source: &str, base: &Path) -> Result<Place, Fault> {
             "source",
             format!("there is no folder {}", folder.display()),
             "a folder, or OWNER/NAME on the hub",
-        ));
-    }
-    if source == POCKET_ASR {
-        return Err(Fault::new(
-            "source",
-            format!("{POCKET_ASR}, the small model of speech, is not part of this program yet"),
-            "a Parakeet-TDT: a folder, a .nemo file, or \"nvidia/parakeet-tdt-0.6b-v2\" (2.5 GB from the hub)",
         ));
     }
     let mut known: Vec<String> = embedded_models().map(|(name, _)| format!("\"{name}\"")).collect();
@@ -239,9 +232,9 @@ mod tests {
         std::fs::write(at("heard/a.nemo"), "").unwrap();
         assert_eq!(found("heard"), Ok(Place::Folder(at("heard"))));
         assert_eq!(found("./heard/a.nemo"), Ok(Place::Archive(at("./heard/a.nemo"))));
-        let fault = found(POCKET_ASR).unwrap_err();
-        assert!(fault.message.contains("not part of this program yet"), "{fault}");
-        assert!(fault.accepted.contains(".nemo"), "{fault}");
+        if cfg!(feature = "embed") {
+            assert_eq!(found(POCKET_ASR), Ok(Place::Embedded(POCKET_ASR)));
+        }
         for source in ["empty", "./nothing", "/no/such", "no-such-model", "a/b/c", "~/x"] {
             let fault = found(source).unwrap_err();
             assert!(fault.key == "source" && !fault.accepted.is_empty(), "{source}: {fault}");

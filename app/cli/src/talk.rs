@@ -22,8 +22,9 @@ Only what you really heard of an answer is remembered. The microphone and the sp
 files stand for them anywhere.
 
 Examples:
-  qwglm talk --ears ./parakeet-tdt-0.6b-v2.nemo
-  qwglm talk --ears ./parakeet --audio question.wav --wav answer.wav";
+  qwglm talk
+  qwglm talk --audio question.wav --wav answer.wav
+  qwglm talk --ears ./parakeet-tdt-0.6b-v2.nemo --model Qwen/Qwen3-VL-8B-Instruct --quant 4";
 
 #[derive(Debug, Args)]
 pub struct TalkArgs {
@@ -33,9 +34,9 @@ pub struct TalkArgs {
     /// Write what is said into this file instead of playing it; silence stays silence
     #[arg(long, value_name = "OUT")]
     pub wav: Option<PathBuf>,
-    /// What hears: a Parakeet-TDT, as a folder or a .nemo file [default: as the configuration says]
+    /// What hears: a pocket model's name, a folder, a .nemo file, or a Hugging Face id [default: pocket-asr]
     #[arg(long, value_name = "MODEL")]
-    pub ears: Option<PathBuf>,
+    pub ears: Option<String>,
     #[command(flatten)]
     pub model: ModelArgs,
     /// Write a trace that Perfetto opens
@@ -56,11 +57,13 @@ pub async fn talk(args: TalkArgs) -> Result<()> {
     };
     // The recording stays unpacked until the run is over.
     let _recording = set_devices(&mut text, &args)?;
-    let ears = ears(&text, &args)?;
+    let ears = args.ears.as_deref().map(source_of_ears).or_else(|| text.source_of("ears"));
     text.set_model(&args.model).await?;
     // Flags about the model are not about what hears.
-    text.set(&format!("model.ears.source={}", Value::from(ears)))?;
-    text.set("model.ears.quant=\"dense\"")?;
+    if let Some(ears) = ears {
+        text.set(&format!("model.ears.source={}", Value::from(ears)))?;
+        text.set("model.ears.quant=\"dense\"")?;
+    }
     let tap = tap_texts(&mut text);
     let with = With::recording(None, &text, &[])?;
     let shown = Shown {
@@ -72,13 +75,14 @@ pub async fn talk(args: TalkArgs) -> Result<()> {
     Ok(())
 }
 
-/// Where what hears is: a path of the command line, or what a configuration of one's own has.
-fn ears(text: &GraphText, args: &TalkArgs) -> Result<String> {
-    let own = || args.config.as_ref().and_then(|_| text.source_of("ears"));
-    let given = args.ears.as_ref().map(|path| shown(&absolute(path)));
-    given.or_else(own).ok_or_else(|| {
-        usage("what shall hear? No model of speech travels with this program: name a Parakeet-TDT with --ears, a folder or a .nemo file")
-    })
+/// What hears, as the command line names it: a path starts from here, wherever the configuration lies.
+fn source_of_ears(given: &str) -> String {
+    let path = Path::new(given);
+    if path.exists() {
+        shown(&absolute(path))
+    } else {
+        given.to_owned()
+    }
 }
 
 fn shown(path: &Path) -> String {

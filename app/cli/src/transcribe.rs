@@ -25,13 +25,14 @@ const TAP: &str = "program";
 
 pub const EXAMPLES: &str = "\
 Files are WAV (integers or floats of any width) or FLAC, of any rate and number of channels.
-A model of speech is a Parakeet-TDT: NVIDIA's .nemo file, a folder, or a Hugging Face id.
+pocket-asr travels with the program and is small: for better words, name another Parakeet-TDT, as
+NVIDIA's .nemo file, a folder, or a Hugging Face id.
 
 Examples:
-  qwglm transcribe talk.wav --model parakeet-tdt-0.6b-v2.nemo
-  qwglm transcribe talk.wav --model nvidia/parakeet-tdt-0.6b-v2 --words
-  qwglm transcribe --model ./my-parakeet --tsv words.tsv recordings/*.flac
-  qwglm transcribe --model ./my-parakeet --json talk.flac | jq .words";
+  qwglm transcribe talk.wav
+  qwglm transcribe --tsv words.tsv recordings/*.flac
+  qwglm transcribe --json talk.flac | jq .words
+  qwglm transcribe talk.wav --model nvidia/parakeet-tdt-0.6b-v2 --words";
 
 #[derive(Debug, Args)]
 pub struct TranscribeArgs {

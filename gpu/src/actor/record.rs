@@ -15,6 +15,7 @@ use pipeline::time::{Clock, Timestamp};
 use super::MAX_WAITING;
 use super::tape::{ASKED, Asked, REPLIED, Reply, asked_to_bytes, reply_to_bytes};
 use crate::error::Result;
+use crate::protocol::speech::SpeechRequest;
 use crate::protocol::{EncodeRequest, FeatureHandle, GenerateEvent, GenerateRequest, GpuHandle, GpuRequest};
 
 /// Events of one answer that wait between the engine and its caller.
@@ -162,11 +163,37 @@ fn passed(request: GpuRequest, number: u64, log: &Arc<Log>) -> (GpuRequest, Opti
             let (reply, answer) = once(written, reply, |stats| Reply::Stats(stats.clone()));
             (GpuRequest::Stats { reply }, Some(answer))
         }
-        // Not in recordings yet: it is answered, and a replay says that it cannot be.
-        GpuRequest::Speech(request) => (GpuRequest::Speech(request), None),
+        GpuRequest::Speech(request) => speech(request, number, log),
         // Nobody hears of it.
         GpuRequest::Close { sequence } => (GpuRequest::Close { sequence }, None),
     }
+}
+
+fn speech(request: SpeechRequest, number: u64, log: &Arc<Log>) -> (GpuRequest, Option<Answer>) {
+    let (request, answer) = match request {
+        SpeechRequest::Load {
+            source,
+            options,
+            progress,
+            reply,
+        } => {
+            let written = log.asked(number, &Asked::load_speech(&options));
+            let (reply, answer) = once(written, reply, |info| Reply::LoadedSpeech(info.clone()));
+            let request = SpeechRequest::Load {
+                source,
+                options,
+                progress,
+                reply,
+            };
+            (request, answer)
+        }
+        SpeechRequest::Transcribe { request, reply } => {
+            let written = log.asked(number, &Asked::transcribe(&request));
+            let (reply, answer) = once(written, reply, |heard| Reply::Heard(heard.clone()));
+            (SpeechRequest::Transcribe { request, reply }, answer)
+        }
+    };
+    (GpuRequest::Speech(request), Some(answer))
 }
 
 fn encode(

@@ -19,6 +19,7 @@ use super::MAX_WAITING;
 use super::tape::{ASKED, Asked, REPLIED, Reply, asked_from_bytes, error_of, reply_from_bytes};
 use crate::error::{Error, Result};
 use crate::model::qwen3_vl::features::{DropQueue, FeatureKey};
+use crate::protocol::speech::SpeechRequest;
 use crate::protocol::{FeatureHandle, GpuHandle, GpuRequest, ModelId};
 
 /// How much longer than in the recorded run an answer that was given up there is waited for.
@@ -231,10 +232,19 @@ impl Played {
                     _ => None,
                 }))
             }
-            GpuRequest::Speech(request) => {
-                let message = "speech to text is not in recordings".into();
-                super::speech::refuse(request, &Error::Recorded { message });
-                None
+            GpuRequest::Speech(SpeechRequest::Load { options, reply, .. }) => {
+                let one = self.one(&Asked::load_speech(&options));
+                Some(self.once(reply, one, |reply| match reply {
+                    Reply::LoadedSpeech(info) => Some(info),
+                    _ => None,
+                }))
+            }
+            GpuRequest::Speech(SpeechRequest::Transcribe { request, reply }) => {
+                let one = self.one(&Asked::transcribe(&request));
+                Some(self.once(reply, one, |reply| match reply {
+                    Reply::Heard(heard) => Some(heard),
+                    _ => None,
+                }))
             }
             GpuRequest::Close { .. } => None,
         }

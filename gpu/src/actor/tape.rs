@@ -1,6 +1,8 @@
 //! Requests to an engine and its replies as bytes, for recordings of runs (`docs/recording.md`). What a request carries is kept
 //! as fields with names: enough to know it again, and to say what another one differs in.
 
+mod speech;
+
 use std::time::Duration;
 
 use pipeline::error::Error as Bytes;
@@ -9,6 +11,7 @@ use pipeline::time::Timestamp;
 
 use crate::engine::Adapter;
 use crate::error::{Error, Result};
+use crate::protocol::speech::{SpeechInfo, Transcription};
 use crate::protocol::{
     EncodeRequest, EngineStats, FinishReason, GenerateEvent, GenerateRequest, GenerateStats, LoadOptions, ModelId, ModelInfo,
     SequenceId,
@@ -40,6 +43,8 @@ pub(super) enum Reply {
     Sequence(SequenceId),
     Done,
     Stats(EngineStats),
+    LoadedSpeech(SpeechInfo),
+    Heard(Transcription),
     /// The error's words.
     Failed(String),
     /// Nobody waited any longer.
@@ -242,6 +247,8 @@ fn write_reply(out: &mut Out, reply: &Reply) {
         Reply::Gone => {
             out.u8(9);
         }
+        Reply::LoadedSpeech(info) => speech::write_info(out.u8(10), info),
+        Reply::Heard(heard) => speech::write_heard(out.u8(11), heard),
     }
 }
 
@@ -284,6 +291,8 @@ fn read_reply(bytes: &mut In<'_>) -> Result<Reply, Bytes> {
         7 => Reply::Stats(read_stats(bytes)?),
         8 => Reply::Failed(bytes.string()?),
         9 => Reply::Gone,
+        10 => Reply::LoadedSpeech(speech::read_info(bytes)?),
+        11 => Reply::Heard(speech::read_heard(bytes)?),
         _ => return Err(UNKNOWN),
     })
 }

@@ -7,7 +7,7 @@ use gpu::protocol::{FeatureHandle, FinishReason, GenerateEvent, GenerateRequest,
 use gpu::sampler::Sampling;
 use pipeline::actor::{Context, Stage, Stamp};
 use pipeline::error::{Fault, StageError};
-use pipeline::packet::{Body, Features, Finish, FrameRef, Metric, PacketKind, Tokens, TokensRole};
+use pipeline::packet::{Body, Features, Finish, FrameRef, Metric, Packet, PacketKind, Tokens, TokensRole};
 use pipeline::registry::{BuildContext, Factory, Need, Registry};
 use serde::Deserialize;
 
@@ -94,7 +94,8 @@ impl GenerateConfig {
     }
 }
 
-/// Answers one prompt after another. A restart keeps how much of the answer under way was told: with `retry` the prompt is asked
+/// Answers one prompt after another; those that allow no token are only read, as long as nothing else comes, and nothing is sent for
+/// them. A restart keeps how much of the answer under way was told: with `retry` the prompt is asked
 /// again, what was told of its answer is passed over, and the rest follows. Draws of one seed are the same, so it is the same answer.
 pub struct Generate {
     config: GenerateConfig,
@@ -133,7 +134,15 @@ struct Asked {
 
 impl Stage for Generate {
     async fn run(self, ctx: Context) -> Result<(), StageError> {
-        while let Some(packet) = ctx.recv().await {
+        let mut next = None;
+        loop {
+            let packet = match next.take() {
+                Some(packet) => packet,
+                None => match ctx.recv().await {
+                    Some(packet) => packet,
+                    None => return Ok(()),
+                },
+            };
             let stamp = packet.stamp();
             let Body::Tokens(tokens) = packet.body else { continue };
             let TokensRole::Prompt {
@@ -159,6 +168,10 @@ impl Stage for Generate {
                 stop_ids: Vec::new(),
                 thinking: end_id.filter(|_| thinking).map(budget),
             };
+            if max_new_tokens == 0 {
+                next = self.read(&ctx, request).await?;
+                continue;
+            }
             self.answer(
                 &ctx,
                 request,
@@ -171,11 +184,44 @@ impl Stage for Generate {
             )
             .await?;
         }
-        Ok(())
     }
 }
 
+/// Whether it is a prompt that is only read.
+fn is_ahead(packet: &Packet) -> bool {
+    matches!(&packet.body, Body::Tokens(tokens) if matches!(tokens.role, TokensRole::Prompt { max_new_tokens: 0, .. }))
+}
+
 impl Generate {
+    /// Reads a prompt into the cache, where the next one finds what both have from the start; what it has otherwise is forgotten then.
+    /// Gives up when a prompt comes that waits for an answer. That one is returned, or else the last one to read.
+    async fn read(&self, ctx: &Context, request: GenerateRequest) -> Result<Option<Packet>, StageError> {
+        // An engine answers with one token at least, which nobody hears of.
+        let request = GenerateRequest {
+            max_new_tokens: 1,
+            ..request
+        };
+        let events = self.model.engine.generate(request).await?;
+        let mut next = None;
+        loop {
+            let packet = std::pin::pin!(ctx.recv());
+            match select(packet, std::pin::pin!(events.recv())).await {
+                Either::Left((Some(packet), _)) => {
+                    let is_last = !is_ahead(&packet);
+                    next = Some(packet);
+                    if is_last {
+                        return Ok(next);
+                    }
+                }
+                Either::Left((None, _)) => return Ok(next),
+                Either::Right((Ok(Ok(GenerateEvent::Finished { .. })), _)) => return Ok(next),
+                Either::Right((Ok(Ok(_)), _)) => {}
+                // Whoever asks for an answer hears of it.
+                Either::Right((Ok(Err(_)) | Err(_), _)) => return Ok(next),
+            }
+        }
+    }
+
     /// Streams one answer; gives up when its turn is over.
     async fn answer(&self, ctx: &Context, request: GenerateRequest, asked: Asked) -> Result<(), StageError> {
         let mut told = ctx.kept::<Told>().filter(|told| told.seq == asked.seq).unwrap_or_default();

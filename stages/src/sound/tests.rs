@@ -1,5 +1,7 @@
 //! Files of every width, damaged files, and rates.
 
+mod flac;
+
 use std::io::Cursor;
 use std::path::Path;
 

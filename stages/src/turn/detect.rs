@@ -26,6 +26,8 @@ pub struct DetectConfig {
     pub open_ms: u32,
     /// Who speaks for so long interrupts, whatever the words are: 1500.
     pub interrupt_ms: u32,
+    /// Pass on what was said so far while the turn goes on, as a text that is not finished, so that a model reads it ahead: off.
+    pub ahead: bool,
 }
 
 impl Default for DetectConfig {
@@ -35,6 +37,7 @@ impl Default for DetectConfig {
             plain_ms: 700,
             open_ms: 1800,
             interrupt_ms: 1500,
+            ahead: false,
         }
     }
 }
@@ -118,6 +121,7 @@ impl Stage for Detect {
     async fn run(self, ctx: Context) -> Result<(), StageError> {
         let mut floor = Floor::new(self.config.options());
         let mut reply = Reply::default();
+        let mut passed_on = String::new();
         loop {
             let packet = match floor.deadline() {
                 None => ctx.recv_any().await,
@@ -138,6 +142,13 @@ impl Stage for Detect {
             let actions = take(&mut floor, &mut reply, port, packet);
             act(&ctx, actions, &mut reply).await?;
             floor.answers(reply.answer(), &reply.spoken());
+            if self.config.ahead {
+                let so_far = floor.so_far().unwrap_or_default();
+                if so_far != passed_on && !so_far.is_empty() {
+                    pass_on(&ctx, so_far.clone()).await?;
+                }
+                passed_on = so_far;
+            }
         }
         let actions = floor.finish();
         act(&ctx, actions, &mut reply).await
@@ -208,6 +219,16 @@ async fn act(ctx: &Context, actions: Vec<Action>, reply: &mut Reply) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Tells what was said so far. It belongs to no turn: none has begun.
+async fn pass_on(ctx: &Context, text: String) -> Result<(), StageError> {
+    let stamp = Stamp {
+        pts: ctx.now(),
+        turn: Turn::ALWAYS,
+    };
+    let text = Text { text, ..Text::default() };
+    Ok(ctx.send(Body::Text(text), stamp).await?)
 }
 
 /// How long the end of a turn took to be known.

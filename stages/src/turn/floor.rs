@@ -57,6 +57,8 @@ pub struct Floor {
     ended: Timestamp,
     /// The words of the turn so far, and when its speech began.
     said: Vec<String>,
+    /// What was heard so far of the utterance under way.
+    partial: String,
     start: Option<Timestamp>,
     held: bool,
 }
@@ -71,6 +73,7 @@ impl Floor {
             n_pending: 0,
             ended: Timestamp::default(),
             said: Vec::new(),
+            partial: String::new(),
             start: None,
             held: false,
         }
@@ -107,6 +110,7 @@ impl Floor {
 
     /// What was heard of the utterance under way.
     pub fn partial(&mut self, text: &str) -> Vec<Action> {
+        text.trim().clone_into(&mut self.partial);
         match self.answer {
             Answer::None => Vec::new(),
             _ if self.is_nothing(text) => Vec::new(),
@@ -117,6 +121,7 @@ impl Floor {
     /// What was heard of an utterance that has ended; empty if it was none.
     pub fn utterance(&mut self, text: &str) -> Vec<Action> {
         self.n_pending -= 1;
+        self.partial.clear();
         let mut actions = Vec::new();
         if self.answer != Answer::None {
             if self.is_nothing(text) {
@@ -130,6 +135,17 @@ impl Floor {
             self.said.push(text.trim().to_owned());
         }
         actions
+    }
+
+    /// What the user's turn would be if it ended now; nothing while the program has an answer that was not heard yet.
+    pub fn so_far(&self) -> Option<String> {
+        let is_said = !self.said.is_empty() || !is_filler(&self.partial);
+        if self.answer != Answer::None || !is_said {
+            return None;
+        }
+        let partial = Some(&self.partial).filter(|partial| !partial.is_empty());
+        let all: Vec<&str> = self.said.iter().chain(partial).map(String::as_str).collect();
+        Some(all.join(" "))
     }
 
     /// When to look again, if nothing happens before.
@@ -327,6 +343,33 @@ mod tests {
         assert_eq!(floor.tick(at(1000)), said("Yes.", 100, 400));
         assert_eq!(utter(&mut floor, "Mm", 5000, 5200), [], "but this is none");
         assert_eq!(floor.deadline(), None);
+    }
+
+    #[test]
+    fn what_was_said_so_far_is_told_while_nothing_is_answered() {
+        let mut floor = floor();
+        assert_eq!(floor.so_far(), None);
+        floor.voice_on(at(100));
+        floor.partial("um");
+        assert_eq!(floor.so_far(), None, "nothing to read");
+        floor.partial("open the");
+        assert_eq!(floor.so_far().as_deref(), Some("open the"));
+        floor.voice_off(at(900));
+        floor.utterance("Open the file and");
+        assert_eq!(floor.so_far().as_deref(), Some("Open the file and"));
+        floor.voice_on(at(1500));
+        floor.partial("read");
+        assert_eq!(floor.so_far().as_deref(), Some("Open the file and read"));
+        floor.voice_off(at(2000));
+        floor.utterance("read it.");
+        floor.tick(at(2600));
+        assert_eq!(floor.so_far(), None, "it is the program's turn");
+        floor.answers(Answer::Sounding, "shows a build");
+        floor.voice_on(at(4000));
+        floor.partial("okay");
+        assert_eq!(floor.so_far(), None);
+        floor.partial("okay stop");
+        assert_eq!(floor.so_far().as_deref(), Some("okay stop"), "that is a turn");
     }
 
     #[test]

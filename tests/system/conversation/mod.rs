@@ -3,6 +3,8 @@
 
 mod ears;
 mod echo;
+mod long;
+mod pocket;
 mod stage;
 mod waterfall;
 
@@ -17,7 +19,7 @@ use stages::vad::segment::SegmentOptions;
 
 use ears::Script;
 use echo::Echo;
-use stage::{Clip, RATE_HZ, Room, Talked, talk};
+use stage::{Clip, Ears, RATE_HZ, Room, Talked, talk};
 use waterfall::waterfall;
 
 /// Of a block of sound.
@@ -101,9 +103,10 @@ fn words(text: &str) -> String {
 #[tokio::test]
 async fn a_conversation_from_files_in_virtual_time() -> Result<()> {
     let (room, script) = room_and_script(true)?;
-    let talked = talk(&room, script).await?;
+    let talked = talk(&room, Ears::Script(script)).await?;
     println!("{:?}", talked.stretches(0.5));
-    turns(&talked)?;
+    turns(&talked, &ASKED)?;
+    read_ahead(&talked)?;
     let (_, end) = talked.sound_between(FIRST_S, SECOND_S).context("the first answer")?;
     let last = BACKCHANNELS_S + APART_S * (N_BACKCHANNELS - 1) as f64;
     ensure!(
@@ -114,47 +117,69 @@ async fn a_conversation_from_files_in_virtual_time() -> Result<()> {
     what_was_heard(&talked)?;
     waits(&talked)?;
 
-    let echo = Echo {
-        delay_s: 0.12,
-        rt60_s: 0.3,
-        level_db: -20.0,
-        drift_ppm: 100.0,
-    };
-    among_its_own_echo(echo).await?;
-    ten_minutes_of_itself(&talked, echo)
+    among_its_own_echo(ECHO).await?;
+    ten_minutes_of_itself(&talked, ECHO)
 }
+
+/// What comes back of the program's own voice.
+const ECHO: Echo = Echo {
+    delay_s: 0.12,
+    rt60_s: 0.3,
+    level_db: -20.0,
+    drift_ppm: 100.0,
+};
 
 /// The turns and the interruption again, with the speaker in the same room as the microphone: it hears itself all the time, and nothing
 /// changes. Without the backchannels: they would hold the speaker a few milliseconds later or earlier, and what is played
 /// to the microphone would be another answer's echo.
 async fn among_its_own_echo(echo: Echo) -> Result<()> {
     let (room, script) = room_and_script(false)?;
-    let alone = talk(&room, script).await?;
+    let alone = talk(&room, Ears::Script(script)).await?;
     let (mut room, script) = room_and_script(false)?;
     let sound = echo.of(&alone.sound, alone.rate_hz, RATE_HZ);
     room.samples.iter_mut().zip(sound).for_each(|(to, from)| *to += from);
-    let talked = talk(&room, script).await?;
+    let talked = talk(&room, Ears::Script(script)).await?;
     println!("alone {:?}\nwith its echo {:?}", alone.stretches(0.5), talked.stretches(0.5));
-    turns(&talked)?;
+    turns(&talked, &ASKED)?;
     an_interruption(&talked)?;
     what_was_heard(&talked)
 }
 
+/// What is asked, with the picture where it is about the screen.
+const ASKED: [&str; 4] = [
+    "[image]What is on the screen?",
+    "[image]Describe the screen.",
+    "[image]Wait, look at the window.",
+    "Thank you very much.",
+];
+
 /// Who says something is answered, and who only listens is not.
-fn turns(talked: &Talked) -> Result<()> {
+fn turns(talked: &Talked, expected: &[&str]) -> Result<()> {
     let asked: Vec<&str> = talked
         .prompts
         .iter()
         .filter_map(|(_, messages)| Some(messages.last()?.1.as_str()))
         .collect();
-    let expected = [
-        "[image]What is on the screen?",
-        "[image]Describe the screen.",
-        "[image]Wait, look at the window.",
-        "Thank you very much.",
-    ];
     ensure!(asked == expected, "{asked:?}");
     ensure!(talked.n_interruptions() == 1, "{:?}", talked.metrics);
+    Ok(())
+}
+
+/// What the user said was read while they still spoke, or while it was not sure yet that they had finished: of each prompt only the
+/// last token was left to be fed.
+fn read_ahead(talked: &Talked) -> Result<()> {
+    let (prompts, reused) = (talked.metric("prompt_tokens"), talked.metric("reused_tokens"));
+    println!(
+        "{} prompts read ahead; {prompts:?} tokens of prompts, {reused:?} of them read before",
+        talked.n_read_ahead
+    );
+    ensure!(
+        talked.n_read_ahead > prompts.len() && prompts.len() >= 3,
+        "{}",
+        talked.n_read_ahead
+    );
+    let left: Vec<f64> = prompts.iter().zip(&reused).map(|(all, before)| all - before).collect();
+    ensure!(left.iter().all(|n| *n == 1.0), "{left:?} tokens were left");
     Ok(())
 }
 

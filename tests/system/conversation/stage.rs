@@ -1,5 +1,5 @@
-//! `configs/talk.toml` as it stands, with files for a microphone and a speaker, in virtual time. What hears is a script (`ears`); the
-//! rest is what a user has: Silero, the pocket model on the simulator in the time that a GPU would take, Piper's joe.
+//! `configs/talk.toml` as it stands, with files for a microphone and a speaker, in virtual time. What hears is a script (`ears`) or the
+//! pocket model; the rest is what a user has: Silero, the pocket model on the simulator in the time that a GPU would take, Piper's joe.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use gpu::protocol::LoadOptions;
+use gpu::protocol::speech::SpeechOptions;
 use gpu::weights::source::{Folder, Source};
 use pipeline::error::chain;
 use pipeline::graph::Graph;
@@ -18,7 +19,10 @@ use pipeline::trace::Trace;
 use sim::timing::{Device, bundled};
 use sim::{Kernels, SimEngine};
 use stages::sink::wav::Wav;
+use stages::sound::resample::Resample;
 use stages::sound::{Sound, SoundAt};
+use stages::tts::speaker::{SpeakOptions, Speaker};
+use stages::tts::voice::Voice;
 use stages::tts::voices::{VoiceFiles, Voices};
 use stages::{Env, Model, ModelText};
 
@@ -30,6 +34,13 @@ pub const RATE_HZ: u32 = 16_000;
 /// What the configuration has that a test replaces: files in, a file out.
 const MICROPHONE: &str = "\"../tests/data/speech/sb_spk1_snt2.flac\"";
 const SPEAKER: &str = "\"talk.wav\"";
+
+/// What hears.
+pub enum Ears {
+    Script(Script),
+    /// `pocket-asr`, on the engine of all else.
+    Pocket,
+}
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -70,11 +81,33 @@ impl Clip {
         }
     }
 
+    /// A text as somebody says it: the voice of the tree, a little higher.
+    pub fn spoken(text: &str) -> Result<Self> {
+        const HIGHER_HZ: u32 = 24_000;
+        let speaker = Speaker::new(Arc::new(Voice::load("joe", &joe("joe.onnx.zz")?, &joe("joe.onnx.json")?)?))?;
+        let options = SpeakOptions {
+            seed: 5,
+            ..SpeakOptions::default()
+        };
+        let mut resample = Resample::new(HIGHER_HZ, RATE_HZ).map_err(anyhow::Error::msg)?;
+        let mut samples = Vec::new();
+        for (index, unit) in speaker.units(text).iter().enumerate() {
+            samples.extend(resample.push(&speaker.speak(unit, index as u64, &options)?.samples));
+        }
+        samples.extend(resample.finish());
+        Ok(Self::of(samples))
+    }
+
     /// A part of it, at its level.
     pub fn cut(&self, from_s: f64, to_s: f64) -> Self {
         let at = |seconds: f64| ((seconds * f64::from(RATE_HZ)) as usize).min(self.samples.len());
         Self::of(self.samples[at(from_s)..at(to_s)].to_vec())
     }
+}
+
+fn joe(file: &str) -> Result<Vec<u8>> {
+    let path = root().join("models/joe").join(file);
+    std::fs::read(&path).with_context(|| path.display().to_string())
 }
 
 impl Room {
@@ -110,6 +143,8 @@ pub struct Talked {
     pub rate_hz: u32,
     /// Each prompt: when it was made, its turn and its messages.
     pub prompts: Vec<(Packet, Vec<(Role, String)>)>,
+    /// Prompts that were only read, while the user still spoke.
+    pub n_read_ahead: usize,
     /// The answers' words as they were written, by turn.
     pub answers: BTreeMap<u64, String>,
     /// The words of the sound that was made, by turn, each with when it ends in the turn's sound, in seconds.
@@ -147,9 +182,15 @@ impl Talked {
         found
     }
 
+    /// The values of a metric, in order.
+    pub fn metric(&self, name: &str) -> Vec<f64> {
+        let values = self.metrics.iter().filter(|(other, _)| other == name);
+        values.map(|(_, value)| *value).collect()
+    }
+
     /// How often speech ended an answer.
     pub fn n_interruptions(&self) -> usize {
-        self.metrics.iter().filter(|(name, _)| name == "interrupted_ms").count()
+        self.metric("interrupted_ms").len()
     }
 }
 
@@ -166,13 +207,13 @@ fn spelled(messages: &[Message]) -> Vec<(Role, String)> {
 /// Has the conversation.
 ///
 /// Errors: the repository is not whole; the run failed.
-pub async fn talk(room: &Room, script: Script) -> Result<Talked> {
+pub async fn talk(room: &Room, ears: Ears) -> Result<Talked> {
     let clock = Clock::new_virtual();
     let tracked = clock.clone();
-    tracked.track(talk_in(clock, room, script)).await
+    tracked.track(talk_in(clock, room, ears)).await
 }
 
-async fn talk_in(clock: Clock, room: &Room, script: Script) -> Result<Talked> {
+async fn talk_in(clock: Clock, room: &Room, ears: Ears) -> Result<Talked> {
     let folder = tempfile::tempdir()?;
     let (microphone, speaker) = (folder.path().join("in.wav"), folder.path().join("out.wav"));
     room.write(&microphone)?;
@@ -202,16 +243,22 @@ async fn talk_in(clock: Clock, room: &Room, script: Script) -> Result<Talked> {
         loaded: BTreeMap::from([("main".to_owned(), info)]),
     };
     let mut voices = Voices::default();
-    let joe = |file: &str| std::fs::read(root().join("models/joe").join(file));
     let files = VoiceFiles {
         onnx: joe("joe.onnx.zz")?.into(),
         json: joe("joe.onnx.json")?.into(),
     };
     voices.add("joe", files);
+    let ear = match ears {
+        Ears::Script(script) => script.ear(&clock),
+        Ears::Pocket => {
+            let source = stages::stt::model::open(&root().join("models/pocket-asr")).await?;
+            stages::stt::model::load(&engine, source, SpeechOptions::default(), None).await?
+        }
+    };
     let env = Env {
         engines: BTreeMap::from([("main".to_owned(), engine)]),
         models: BTreeMap::from([("eyes".to_owned(), model)]),
-        ears: BTreeMap::from([(("ears".to_owned(), "main".to_owned()), script.ear(&clock))]),
+        ears: BTreeMap::from([(("ears".to_owned(), "main".to_owned()), ear)]),
         base: root().join("configs"),
         now_unix_s: Some(0),
         voices,
@@ -237,6 +284,7 @@ async fn talk_in(clock: Clock, room: &Room, script: Script) -> Result<Talked> {
         sound: Vec::new(),
         rate_hz: 0,
         prompts: Vec::new(),
+        n_read_ahead: 0,
         answers: BTreeMap::new(),
         spoken: BTreeMap::new(),
         made_s: BTreeMap::new(),
@@ -264,6 +312,7 @@ async fn talk_in(clock: Clock, room: &Room, script: Script) -> Result<Talked> {
 impl Talked {
     fn take(&mut self, packet: Packet) {
         match &packet.body {
+            Body::Prompt(prompt) if prompt.max_new_tokens == 0 => self.n_read_ahead += 1,
             Body::Prompt(prompt) => {
                 let messages = spelled(&prompt.messages);
                 self.prompts.push((packet, messages));

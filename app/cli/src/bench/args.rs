@@ -28,6 +28,7 @@ Examples:
   qwglm bench --shape qwen3-vl-8b --quant 4 --cancel
   qwglm bench --shape qwen3-vl-2b --contexts 0,2048 --prefill 512 --images 640x352 --json
   qwglm bench --shape parakeet-0.6b --quant dense      # how many times as fast as it is spoken
+  qwglm bench talk --shape qwen3-vl-8b                 # from the end of speech to the first sound of the answer
   qwglm bench kernels --shape qwen3-vl-8b --layers 4   # each kernel on this model's own shapes
   qwglm bench --calibrate                              # this adapter's profile, for qwglm plan --gpu here
   qwglm bench --calibrate --output mine.toml
@@ -40,6 +41,8 @@ pub enum BenchCommand {
     Kernels(BenchKernelsArgs),
     /// What the runtime itself costs: a packet a hop, memory, overlap of stages, a stop
     Pipeline(BenchPipelineArgs),
+    /// What the user of a conversation waits for: from the end of their speech to the first sound of the answer
+    Talk(BenchTalkArgs),
     /// The sample recording in a loop for an hour: whether memory and latency stay as they were
     #[command(hide = true)]
     Soak(BenchSoakArgs),
@@ -156,6 +159,27 @@ pub struct BenchKernelsArgs {
     /// Sizes of pictures, in pixels
     #[arg(long, value_name = "WxH,…", default_value = "1024x1024")]
     pub images: Sizes,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchTalkArgs {
+    #[command(flatten)]
+    pub shape: ShapeArgs,
+    /// What hears: the shape of a model of speech (`none`: nothing)
+    #[arg(long, value_name = "NAME", default_value = "parakeet-0.6b")]
+    pub ears: String,
+    /// Seconds of an utterance
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub utterance: u32,
+    /// Tokens of the conversation before a question, which are in the cache
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=131_072))]
+    pub context: u32,
+    /// Sizes of pictures that are asked about besides, in pixels
+    #[arg(long, value_name = "WxH,…", default_value = "640x352")]
+    pub images: Sizes,
+    /// What computes
+    #[arg(long, value_enum, default_value = "wgpu")]
+    pub engine: Engine,
 }
 
 #[derive(Debug, Args)]

@@ -14,10 +14,11 @@ mod shape;
 mod soak;
 mod speech;
 mod stages;
+mod talk;
 
 use anyhow::Result;
 
-use self::args::{BenchArgs, BenchCommand, BenchKernelsArgs, BenchModelArgs, BenchPipelineArgs, BenchSoakArgs};
+use self::args::{BenchArgs, BenchCommand, BenchKernelsArgs, BenchModelArgs, BenchPipelineArgs, BenchSoakArgs, BenchTalkArgs};
 use crate::args::QuantArg;
 use crate::print;
 
@@ -29,6 +30,7 @@ pub async fn bench(args: BenchArgs) -> Result<()> {
         Some(BenchCommand::Kernels(args)) => bench_kernels(args).await,
         Some(BenchCommand::Pipeline(args)) => bench_pipeline(args).await,
         Some(BenchCommand::Soak(args)) => bench_soak(args).await,
+        Some(BenchCommand::Talk(args)) => bench_talk(args).await,
         None if args.model.calibrate => bench_calibrate(args.model).await,
         None if speech::is_speech(&args.model.shape.shape) => bench_speech(args.model).await,
         None => bench_model(args.model).await,
@@ -45,6 +47,14 @@ async fn bench_model(args: BenchModelArgs) -> Result<()> {
 
 async fn bench_speech(args: BenchModelArgs) -> Result<()> {
     let measured = speech::measure(&args).await?;
+    match args.shape.json {
+        true => print(&format!("{}\n", measured.json()?)),
+        false => print(&measured.table()),
+    }
+}
+
+async fn bench_talk(args: BenchTalkArgs) -> Result<()> {
+    let measured = talk::measure(&args).await?;
     match args.shape.json {
         true => print(&format!("{}\n", measured.json()?)),
         false => print(&measured.table()),

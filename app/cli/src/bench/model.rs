@@ -18,7 +18,7 @@ use pipeline::trace::Trace;
 use sim::timing::{Profile, bundled};
 use sim::{Kernels, SimEngine};
 
-use super::args::{BenchModelArgs, Engine, Without};
+use super::args::{BenchModelArgs, Engine, ShapeArgs, Without};
 use super::calibrate;
 use super::cpu::processor_time;
 use super::kernels::WARM_UP;
@@ -40,7 +40,7 @@ const TOKENS_BEFORE_CANCEL: usize = 8;
 pub async fn measure(args: &BenchModelArgs) -> Result<Measured> {
     let shape = Shape::find(&args.shape).await?;
     let seen = Seen::default();
-    let handle = start(args, &seen).await?;
+    let handle = start(&args.shape, args.engine, &seen).await?;
     let ended = handle.ended();
     let measured = measure_on(handle, args, &shape, &seen).await;
     // A driver that is at work must not be left behind.
@@ -48,18 +48,18 @@ pub async fn measure(args: &BenchModelArgs) -> Result<Measured> {
     measured
 }
 
-pub async fn start(args: &BenchModelArgs, seen: &Seen) -> gpu::Result<GpuHandle> {
+pub async fn start(shape: &ShapeArgs, engine: Engine, seen: &Seen) -> gpu::Result<GpuHandle> {
     let timing = Timing {
         clock: Clock::new(),
         trace: Trace::off().track("bench"),
     };
     let seen = seen.clone();
     let choice = AdapterChoice {
-        name: args.shape.adapter.clone(),
+        name: shape.adapter.clone(),
         ..AdapterChoice::default()
     };
-    let without = args.shape.without;
-    match args.engine {
+    let without = shape.without;
+    match engine {
         Engine::Wgpu => {
             let make = move || {
                 let (choice, seen) = (choice.clone(), seen.clone());

@@ -74,7 +74,7 @@ pub fn is_speech(shape: &str) -> bool {
 /// Errors: those of the engine.
 pub async fn measure(args: &BenchModelArgs) -> Result<Measured> {
     let seen = Seen::default();
-    let handle = start(args, &seen).await?;
+    let handle = start(&args.shape, args.engine, &seen).await?;
     let ended = handle.ended();
     let measured = measure_on(handle, args, &seen).await;
     // A driver that is at work must not be left behind.

@@ -11,7 +11,7 @@ use sim::timing::dry::Grid;
 use stages::vision::resize::{PixelLimits, Size, image_size};
 
 use crate::failure::usage;
-use crate::models::{self, Place, embedded_models};
+use crate::models::{self, POCKET_ASR, Place, embedded_models};
 
 /// A configuration, and what it is called.
 pub struct PlannedModel {
@@ -53,7 +53,7 @@ async fn of_files(place: Place) -> Result<String> {
 }
 
 fn unknown(name: &str) -> anyhow::Error {
-    let pocket = embedded_models().map(|(name, _)| name);
+    let pocket = embedded_models().map(|(name, _)| name).filter(|name| *name != POCKET_ASR);
     let known: Vec<&str> = published::NAMES.into_iter().chain(pocket).collect();
     let of_hub = name.rsplit_once('/').map_or(name, |(_, of_hub)| of_hub);
     let near = nearest(of_hub, known.iter().copied());

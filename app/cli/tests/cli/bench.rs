@@ -180,3 +180,54 @@ fn a_calibrated_profile_is_one_that_plan_takes() {
         .expect(2)
         .says(&["--calibrate"]);
 }
+
+/// The whole is at least each of its parts, and longer where a picture has to be read.
+#[test]
+fn what_a_conversation_waits_for_is_told_by_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = [
+        "bench",
+        "talk",
+        "--shape",
+        TINY,
+        "--engine",
+        "sim",
+        "--ears",
+        "none",
+        "--context",
+        "16",
+    ];
+    let more = ["--images", "64x64", "--runs", "3", "--json"];
+    let lines = qwglm(folder.path(), &[&args[..], &more[..]].concat()).expect(0).json_lines();
+    let [measured] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&measured["bench"], &measured["context"]), (&"talk".into(), &16.into()));
+    assert!(measured["first_audio_ms"].as_f64().unwrap() > 0.0, "{measured}");
+    let questions = measured["questions"].as_array().unwrap();
+    assert_eq!(questions.len(), 2);
+    for question in questions {
+        let number = |key: &str| {
+            question[key]
+                .as_f64()
+                .unwrap_or_else(|| panic!("{key} is missing: {question}"))
+        };
+        let parts = ["silence", "hear", "endpoint", "first_token", "first_part", "voice", "block"];
+        let parts: Vec<f64> = parts.iter().map(|part| number(&format!("{part}_ms"))).collect();
+        assert_eq!(
+            &parts[..3],
+            [256.0, 0.0, 144.0],
+            "nothing hears, so the silence is waited for"
+        );
+        assert!(parts[3] > 0.0 && parts[5] > 0.0, "{question}");
+        let runs: Vec<f64> = question["whole_ms_runs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|run| run.as_f64())
+            .collect();
+        assert_eq!(runs.len(), 3, "{question}");
+        assert!(
+            runs.iter().all(|run| *run > 420.0) && runs.contains(&number("whole_ms")),
+            "{question}"
+        );
+    }
+}

@@ -8,6 +8,7 @@ mod documents;
 mod narrate;
 mod plan;
 mod replay;
+mod say;
 mod sim;
 mod talk;
 mod transcribe;

@@ -64,6 +64,32 @@ fn recorded_and_replayed(engine: &str) -> Option<()> {
     Some(())
 }
 
+/// What was heard is replayed without the sound and without computing. Each time it is told on the way it is a request of its own.
+#[test]
+fn a_replay_hears_the_same() {
+    let ear = ear();
+    let folder = tempfile::tempdir().unwrap();
+    let sound = Path::new(CONFIGS).join("../tests/data/speech/sb_spk1_snt2.flac");
+    std::fs::copy(sound, folder.path().join("a.flac")).unwrap();
+    let text = format!(
+        "[model.ears]\nsource = \"{ear}\"\nquant = \"dense\"\n\n[engine.main]\ntype = \"sim\"\n\n\
+         [stage.sound]\ntype = \"capture.audio\"\npath = \"a.flac\"\nrealtime = false\n\n\
+         [stage.words]\ntype = \"stt.parakeet\"\ninput = {{ from = \"sound\", size = 50, when_full = \"wait\" }}\n\
+         model = \"ears\"\nengine = \"main\"\npartial_ms = 600\n\n\
+         [stage.file]\ntype = \"sink.jsonl\"\ninput = \"words\"\npath = \"out.jsonl\"\n"
+    );
+    std::fs::write(folder.path().join("graph.toml"), text).unwrap();
+    let ran = qwglm(folder.path(), &["run", "graph.toml", "--record", "run.qwr"]).expect(0);
+    let original = written(folder.path(), &ran);
+    assert!(original.1.lines().count() > 3, "{}", original.1);
+    std::fs::remove_file(folder.path().join("a.flac")).unwrap();
+    let ran = qwglm(folder.path(), &["replay", "run.qwr"]).expect(0);
+    assert_eq!(written(folder.path(), &ran), original);
+    qwglm(folder.path(), &["replay", "run.qwr", "--set", "words.partial_ms=700"])
+        .expect(1)
+        .says(&["transcribe"]);
+}
+
 #[test]
 fn a_replay_of_the_simulator_says_the_same() {
     recorded_and_replayed("sim");

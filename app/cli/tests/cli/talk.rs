@@ -19,9 +19,18 @@ fn a_file_is_heard_and_a_file_is_the_speaker() {
 #[test]
 fn what_is_missing_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    qwglm(folder.path(), &["talk", "--audio", QUESTION, "--wav", "out.wav"])
-        .expect(2)
-        .says(&["--ears"]);
+    qwglm(
+        folder.path(),
+        &["talk", "--audio", QUESTION, "--wav", "out.wav", "--ears", "no-such-ears"],
+    )
+    .expect(2)
+    .says(&["no-such-ears", "pocket-asr"]);
+    qwglm(
+        folder.path(),
+        &["talk", "--audio", "none.wav", "--wav", "out.wav", "--engine", "sim"],
+    )
+    .expect(1)
+    .says(&["none.wav"]);
     if cfg!(not(feature = "desktop")) {
         qwglm(folder.path(), &["talk", "--ears", ear()])
             .expect(2)

@@ -1,8 +1,11 @@
 //! Requests and replies that come back as they were, and bytes that are none.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::speech::{FrontEnd, Prediction, SpeechModelId, SpeechOptions, Step, TranscribeRequest};
 
 fn replies() -> Vec<Reply> {
     let adapter = Adapter {
@@ -70,6 +73,29 @@ fn replies() -> Vec<Reply> {
             cache_tokens_used: 3,
             cache_tokens_total: 4,
         }),
+        Reply::LoadedSpeech(SpeechInfo {
+            id: SpeechModelId(2),
+            name: "ears".into(),
+            n_mels: 128,
+            max_mel: 2048,
+            blank_id: 512,
+            vocabulary: vec!["\u{2581}a".into(), "b".into()],
+            front_end: FrontEnd {
+                window: Some(vec![0.5, -1.0]),
+                filters: None,
+            },
+            weight_bytes: 4_000_000,
+        }),
+        Reply::Heard(Transcription {
+            steps: vec![Step {
+                id: 511,
+                frame: 300,
+                duration: 4,
+                next_frame: 304,
+                log_probability: -0.125,
+            }],
+            prediction: Arc::new(Prediction { values: vec![7, 0, 255] }),
+        }),
         Reply::Failed("the device was lost: x".into()),
         Reply::Gone,
     ]
@@ -100,13 +126,30 @@ fn what_differs_is_named() {
     );
     assert_eq!(a.differences(&b), "context_tokens is 64, recorded 8192");
     assert_ne!(a.digest(), b.digest());
+    let heard = |features: Vec<f32>, max_mel| {
+        let request = TranscribeRequest {
+            model: SpeechModelId(1),
+            features: features.into(),
+            first: 0,
+            end: 1,
+            after: None,
+        };
+        let options = SpeechOptions {
+            max_mel,
+            ..SpeechOptions::default()
+        };
+        (Asked::transcribe(&request), Asked::load_speech(&options))
+    };
+    let (one, other) = (heard(vec![0.0; 128], 64), heard(vec![1.0; 128], 65));
+    assert!(one.0.differences(&other.0).starts_with("sound is 128 values, "));
+    assert_eq!(one.1.differences(&other.1), "max_mel is 65, recorded 64");
     let bytes = asked_to_bytes("e", 1, Timestamp::default(), &a);
     assert_eq!(asked_from_bytes(&bytes).unwrap().3, a);
 }
 
 proptest! {
     #[test]
-    fn any_bytes_are_a_message_or_refused(kind in 0u8..12, bytes: Vec<u8>) {
+    fn any_bytes_are_a_message_or_refused(kind in 0u8..14, bytes: Vec<u8>) {
         let _ = asked_from_bytes(&bytes);
         let mut all = vec![0, 0, 0, kind];
         all.extend(bytes);

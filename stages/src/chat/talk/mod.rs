@@ -1,5 +1,5 @@
 //! `chat.talk`: each turn of the user becomes a prompt, with the conversation before it, and with what is on the screen if they
-//! ask about that.
+//! ask about that. What they have said so far of a turn becomes one that is only read.
 
 pub mod history;
 
@@ -104,6 +104,15 @@ impl Stage for Talk {
                     continue;
                 }
                 Body::Features(features) => seen = Some(features),
+                Body::Text(text) if text.finished.is_none() => {
+                    let mut ahead = history.clone();
+                    ahead.says(stamp.turn, &text.text);
+                    let prompt = Prompt {
+                        max_new_tokens: 0,
+                        ..self.prompt(&ahead, seen.as_ref())
+                    };
+                    ctx.send(Body::Prompt(prompt), stamp).await?;
+                }
                 Body::Text(text) => {
                     history.says(stamp.turn, &text.text);
                     let prompt = self.prompt(&history, seen.as_ref());
