@@ -189,7 +189,7 @@ fn what_a_conversation_waits_for_is_told_by_parts() {
         "bench",
         "talk",
         "--shape",
-        TINY,
+        tiny(),
         "--engine",
         "sim",
         "--ears",
