@@ -3,6 +3,7 @@
 
 pub mod capture;
 pub mod chat;
+pub mod data;
 pub mod env;
 pub mod error;
 pub mod llm;

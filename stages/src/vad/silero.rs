@@ -9,6 +9,7 @@ use gpu::weights::source::inflated;
 use rten::{Model, NodeId, Value, ValueOrView};
 use rten_tensor::{AsView, NdTensor, Tensor};
 
+use crate::data::DataFile;
 use crate::error::{Error, Result};
 
 /// Samples a second.
@@ -21,7 +22,6 @@ const HIDDEN: usize = 128;
 /// Frequencies of the short-time Fourier transform, and samples that it sees.
 const BINS: usize = 129;
 const TAPS: usize = 256;
-const ONNX: &[u8] = include_bytes!("../../../models/silero/silero.onnx.zz");
 /// More than the graph unpacks to.
 const MAX_BYTES: usize = 4 << 20;
 
@@ -52,7 +52,7 @@ impl Silero {
         if let Some(silero) = LOADED.get() {
             return Ok(silero.clone());
         }
-        let onnx = inflated(ONNX, MAX_BYTES).map_err(str::to_owned);
+        let onnx = inflated(DataFile::Silero.bytes(), MAX_BYTES).map_err(str::to_owned);
         let silero = Arc::new(onnx.and_then(Self::load).map_err(|message| Error::Vad { message })?);
         Ok(LOADED.get_or_init(|| silero).clone())
     }

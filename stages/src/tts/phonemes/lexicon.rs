@@ -273,10 +273,11 @@ impl<'a> Cursor<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::DataFile;
 
     #[test]
     fn the_lexicon_of_the_tree_reads_known_and_unknown_words() {
-        let lexicon = Lexicon::read(super::super::LEXICON).unwrap();
+        let lexicon = Lexicon::read(DataFile::Lexicon.bytes()).unwrap();
         assert!(lexicon.n_words() > 120_000);
         let cases = [
             ("quick", "kwˈɪk"),
@@ -295,7 +296,7 @@ mod tests {
 
     #[test]
     fn cut_and_changed_files_are_errors() {
-        let file = super::super::LEXICON;
+        let file = DataFile::Lexicon.bytes();
         assert!(Lexicon::read(&file[..file.len() / 2]).is_err());
         assert!(Lexicon::read(b"").is_err());
         let bytes = inflated(file, MAX_BYTES).unwrap();

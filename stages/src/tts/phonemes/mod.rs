@@ -12,10 +12,10 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::normalize::{self, Normalized, Piece};
+use crate::data::DataFile;
 use crate::error::{Error, Result};
 use lexicon::Lexicon;
 
-const LEXICON: &[u8] = include_bytes!("../../../../models/en-us/lexicon.bin");
 const WORDS: &str = include_str!("words.tsv");
 
 /// Reads English.
@@ -100,7 +100,7 @@ impl Phonemizer {
             );
         }
         Ok(Self {
-            lexicon: Lexicon::read(LEXICON)?,
+            lexicon: Lexicon::read(DataFile::Lexicon.bytes())?,
             special,
         })
     }
