@@ -50,8 +50,8 @@ pub struct RunOptions {
     pub part: Option<Part>,
 }
 
-/// The part of a graph that runs here. Another run, of the same graph and with its own registry, has the rest; the links between
-/// them are bridges over the ferry, and both runs have the same turns. Each is stopped and joined by itself. What the links
+/// The part of a graph that runs here. Another run, of the same graph (links are known by their order in it) and with its own
+/// registry, has the rest; the links between them are bridges over the ferry, and both runs have the same turns. Each is stopped and joined by itself. What the links
 /// between carry must have no handles in it (features); a bridge to which that happens ends.
 #[derive(Clone)]
 pub struct Part {
