@@ -18,7 +18,7 @@ use crate::actor::{ContextParts, InputLink, Keep, Life, Links, OutputLink, Stage
 use crate::error::{Cause, Error, StageError};
 use crate::events::{Events, Hub, Reporter};
 use crate::graph::Graph;
-use crate::link::bridge::{InMemory, bridged_link};
+use crate::link::bridge::{Ferry, InMemory, bridged_link, inward_link, outward_link};
 use crate::link::{Bound, LinkMeter, LinkParts, WhenFull, link};
 use crate::record::{Ears, Orders, Recorder, Script, SourceTape};
 use crate::registry::{Blueprint, BuildContext, Registry};
@@ -46,6 +46,31 @@ pub struct RunOptions {
     pub script: Option<Script>,
     /// Names of links ([`Graph::link_name`]) that are bridges: see [`crate::link::bridge`].
     pub bridged: BTreeSet<String>,
+    /// What of the graph runs here; `None`: all of it.
+    pub part: Option<Part>,
+}
+
+/// The part of a graph that runs here. Another run, of the same graph (links are known by their order in it) and with its own
+/// registry, has the rest; the links between them are bridges over the ferry, and both runs have the same turns. Each is stopped and joined by itself. What the links
+/// between carry must have no handles in it (features); a bridge to which that happens ends.
+#[derive(Clone)]
+pub struct Part {
+    /// The names of the stages that are here.
+    pub stages: BTreeSet<String>,
+    pub ferry: Ferry,
+}
+
+impl Part {
+    fn has(&self, stage: &str) -> bool {
+        self.stages.contains(stage)
+    }
+}
+
+impl RunOptions {
+    fn is_here(&self, graph: &Graph, stage: usize) -> bool {
+        let name = &graph.stages()[stage].name;
+        self.part.as_ref().is_none_or(|part| part.has(name))
+    }
 }
 
 impl Default for RunOptions {
@@ -59,6 +84,7 @@ impl Default for RunOptions {
             recorder: None,
             script: None,
             bridged: BTreeSet::new(),
+            part: None,
         }
     }
 }
@@ -96,7 +122,10 @@ impl Run {
             return Err(Error::NoRuntime);
         }
         let mut stages = Vec::new();
-        for spec in graph.stages() {
+        for (index, spec) in graph.stages().iter().enumerate() {
+            if !options.is_here(graph, index) {
+                continue;
+            }
             let context = BuildContext {
                 graph,
                 spec,
@@ -108,13 +137,13 @@ impl Run {
                 type_name: spec.type_name.clone(),
                 source: cause_of(error),
             })?;
-            stages.push(stage);
+            stages.push((index, stage));
         }
         let (handle, all_parts) = wire(graph, registry, &options);
         let first_events = handle.hub.subscribe();
         tracing::info!(pipeline = graph.name(), n_stages = stages.len(), "run started");
         let graph = Arc::new(graph.clone());
-        let running = stages.into_iter().zip(all_parts).enumerate().map(|(index, (stage, parts))| {
+        let running = stages.into_iter().zip(all_parts).map(|((index, stage), parts)| {
             let spec = &graph.stages()[index];
             // A factory may hold an engine, which ends with the last that holds it.
             let may_restart = spec.restart.policy != RestartWhen::Never;
@@ -274,22 +303,40 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
             readable,
         };
         let name = graph.link_name(spec);
-        let (sender, receiver) = match options.bridged.contains(&name) {
-            true => bridged_link(parts, InMemory::pair()),
-            false => link(parts),
+        let ends = (options.is_here(graph, spec.from), options.is_here(graph, spec.to));
+        let port = options.part.as_ref().and_then(|part| part.ferry.take(index));
+        let (sender, receiver) = match (ends, port) {
+            ((true, true), _) => {
+                let (sender, receiver) = match options.bridged.contains(&name) {
+                    true => bridged_link(parts, InMemory::pair()),
+                    false => link(parts),
+                };
+                (Some(sender), Some(receiver))
+            }
+            ((true, false), Some(port)) => (Some(outward_link(parts, port)), None),
+            ((false, true), Some(port)) => (None, Some(inward_link(parts, port))),
+            _ => (None, None),
         };
-        meters.links.push((name, spec.bound, sender.meter()));
-        outputs[spec.from].push(OutputLink {
-            sender,
-            kinds: spec.kinds.clone(),
-            carried,
-        });
-        inputs[spec.to].push(InputLink {
-            port: spec.port,
-            index,
-            receiver,
-            feedback: spec.feedback,
-        });
+        if let Some(sender) = sender {
+            // Of a bridge the half at the sender counts.
+            meters.links.push((name, spec.bound, sender.meter()));
+            outputs[spec.from].push(OutputLink {
+                sender,
+                kinds: spec.kinds.clone(),
+                carried,
+            });
+        }
+        if let Some(receiver) = receiver {
+            inputs[spec.to].push(InputLink {
+                port: spec.port,
+                index,
+                receiver,
+                feedback: spec.feedback,
+            });
+        }
+    }
+    if let Some(part) = &options.part {
+        part.ferry.settle();
     }
     let is_source: Vec<bool> = inputs.iter().map(|links| links.iter().all(|link| link.feedback)).collect();
     let recorder = options.recorder.clone();
@@ -299,6 +346,9 @@ fn wire(graph: &Graph, registry: &Registry, options: &RunOptions) -> (RunHandle,
     let mut all_parts = Vec::new();
     let ends = inputs.into_iter().zip(outputs).zip(readable).zip(stages);
     for ((index, spec), (((inputs, outputs), readable), order)) in graph.stages().iter().enumerate().zip(ends) {
+        if !options.is_here(graph, index) {
+            continue;
+        }
         let signature = registry
             .factory(&spec.type_name)
             .map(|factory| factory.signature.clone())
@@ -352,6 +402,8 @@ fn cause_of(error: StageError) -> Cause {
 
 #[cfg(test)]
 mod kept_tests;
+#[cfg(test)]
+mod part_tests;
 #[cfg(test)]
 mod restart_tests;
 #[cfg(test)]

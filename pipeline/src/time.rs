@@ -63,6 +63,13 @@ impl Clock {
         Self(Kind::Real(Instant::now()))
     }
 
+    /// A clock of real time that read 0 so long ago, or as long as this thread's time goes back: so clocks of several workers
+    /// read the same.
+    pub fn new_since(ago: Duration) -> Self {
+        let now = Instant::now();
+        Self(Kind::Real(now.checked_sub(ago).unwrap_or(now)))
+    }
+
     /// A clock of virtual time that reads 0.
     pub fn new_virtual() -> Self {
         Self(Kind::Virtual(Arc::default()))

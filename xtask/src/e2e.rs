@@ -14,6 +14,8 @@ const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "c
 /// What the tests give to the page, and ask the program about.
 const PICTURE: &str = "tests/data/recording/024.png";
 const RECORDING: &str = "tests/data/recording";
+/// What is said into the page's microphone.
+const SPEECH: &str = "tests/data/speech";
 
 /// Where the program comes from whose words the page's are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +61,8 @@ impl Driver {
             .env("CHROMIUM", &self.browser)
             .env("PAGE_ADDRESS", address)
             .env("PICTURE", root().join(PICTURE))
-            .env("RECORDING", root().join(RECORDING));
+            .env("RECORDING", root().join(RECORDING))
+            .env("SPEECH", root().join(SPEECH));
         command
     }
 }

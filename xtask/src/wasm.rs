@@ -80,7 +80,19 @@ pub fn programs(package: &str, names: &[&str], feature: &str, optimised: Optimis
 }
 
 /// What computes on the processor: without optimisation nobody could wait for it.
-const HOT: [&str; 7] = ["sim", "pulp", "rten", "rten-gemm", "rten-simd", "rten-vecmath", "rten-tensor"];
+const HOT: [&str; 11] = [
+    "sim",
+    "pulp",
+    "rten",
+    "rten-gemm",
+    "rten-simd",
+    "rten-vecmath",
+    "rten-tensor",
+    "rustfft",
+    "realfft",
+    "rubato",
+    "stages",
+];
 
 /// No debug information and no optimisation, of dependencies neither.
 fn plain(command: &mut Command) {

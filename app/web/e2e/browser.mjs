@@ -32,6 +32,22 @@ export async function open(browser, { options = {}, before = async () => {}, pat
   return page;
 }
 
+// A page in a browser of its own, closed whatever happens.
+export async function withPage(how, work) {
+  const browser = await launch(how);
+  try {
+    return await work(await open(browser, how), browser);
+  } finally {
+    await browser.close();
+  }
+}
+
+export const button = (page, name) => page.getByRole("button", { name });
+
+export async function titled(page, title, timeout = 60_000) {
+  await page.getByRole("heading", { level: 1, name: title }).waitFor({ timeout });
+}
+
 // The recording's frames as the page's screen: `getDisplayMedia` gives a canvas on which they are drawn, one after another when
 // the test says so.
 export async function fakeScreen(page, names) {

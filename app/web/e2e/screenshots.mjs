@@ -1,12 +1,18 @@
 // Pictures of each screen, light and dark, wide and narrow, into the folder $PICTURES.
 import { denyScreen, launch, open } from "./browser.mjs";
+import { fakeMicrophone, say } from "./fakes.mjs";
 
 const folder = process.env.PICTURES;
 const picture = process.env.PICTURE;
 const LOOKS = [["light", 1280], ["dark", 1280], ["light", 390], ["dark", 390]];
 
 const browser = await launch();
-const page = await open(browser, { before: denyScreen });
+const QUESTION = "sb_spk1_snt2";
+const before = async (page) => {
+  await denyScreen(page);
+  await fakeMicrophone(page, [QUESTION]);
+};
+const page = await open(browser, { before });
 const link = (name) => page.getByRole("link", { name, exact: true }).click();
 const button = (name) => page.getByRole("button", { name, exact: true });
 
@@ -56,4 +62,17 @@ await looks("pipeline");
 await link("Narrate");
 await page.getByRole("heading", { level: 1, name: "Done" }).waitFor({ timeout: 240_000 });
 await looks("done", [["light", 1280]]);
+
+// A conversation, on the processor: beside a GPU in software the voice would get no time.
+await link("Settings");
+await page.getByLabel(/^The processor/).check();
+await link("Narrate");
+await button("Back to the start").click();
+await button("Have a conversation").click();
+await page.getByRole("heading", { level: 1, name: "In conversation" }).waitFor({ timeout: 240_000 });
+await say(page, QUESTION);
+await page.locator(".transcript li:not(.heard) .words").filter({ hasText: /.{8}/ }).waitFor({ timeout: 500_000 });
+await looks("talk");
+await button("Hands-free").click();
+await looks("held", [["light", 390]]);
 await browser.close();

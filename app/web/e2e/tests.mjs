@@ -1,7 +1,7 @@
 // What the page does in a real browser, from a person's side. Configurations are unmodified; fakes stand only at the browser's own
 // interfaces: the screen, a person who declines, a device that is destroyed.
 import assert from "node:assert/strict";
-import { address, denyScreen, destroyDevice, fakeScreen, heard, holdDevices, launch, open, patience } from "./browser.mjs";
+import { address, button, denyScreen, destroyDevice, fakeScreen, heard, holdDevices, launch, open, patience, titled, withPage } from "./browser.mjs";
 import { faultsOf } from "./axe.mjs";
 
 const picture = process.env.PICTURE; // a PNG
@@ -11,23 +11,6 @@ export const tests = [];
 const test = (name, run) => tests.push({ name, run });
 // Runs with `--long` alone: minutes where nothing is optimised and the GPU is played in software.
 const long = (name, run) => tests.push({ name, run, isLong: true });
-
-// A page in a browser of its own, closed whatever happens.
-async function withPage(how, work) {
-  const browser = await launch(how);
-  try {
-    return await work(await open(browser, how), browser);
-  } finally {
-    await browser.close();
-  }
-}
-
-const shown = (page) => page.getByRole("heading", { level: 1 }).textContent();
-const button = (page, name) => page.getByRole("button", { name });
-
-async function titled(page, title, timeout = 60_000) {
-  await page.getByRole("heading", { level: 1, name: title }).waitFor({ timeout });
-}
 
 // Keeps what the loading screen said.
 async function watchLoading(page) {
@@ -122,47 +105,6 @@ test("a device destroyed in mid-sentence comes back, and the words are the progr
     assert.equal(whole, words);
     return `lost after "${before}"`;
   }));
-
-long("finished words are read aloud, and skipping ends the sound", () =>
-  withPage(
-    {
-      before: async (page) => {
-        // What is given to the speaker, kept.
-        await page.addInitScript(() => {
-          globalThis.spoken = { seconds: 0, loudness: 0, playing: 0 };
-          const { start, stop } = AudioBufferSourceNode.prototype;
-          AudioBufferSourceNode.prototype.start = function (...when) {
-            const samples = this.buffer.getChannelData(0);
-            const rms = Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
-            spoken.seconds += this.buffer.duration;
-            spoken.loudness = Math.max(spoken.loudness, rms);
-            spoken.playing += 1;
-            this.addEventListener("ended", () => (spoken.playing -= 1));
-            return start.apply(this, when);
-          };
-          AudioBufferSourceNode.prototype.stop = function (...when) {
-            spoken.stopped = (spoken.stopped ?? 0) + 1;
-            return stop.apply(this, when);
-          };
-        });
-        await fakeScreen(page, ["024"]);
-      },
-    },
-    async (page) => {
-      await button(page, "Share a screen").click();
-      await titled(page, "Narrating your screen");
-      // By keyboard: a click waits for frames, which the GPU in software has no time for.
-      await button(page, "Read aloud").press("Enter");
-      await heard(page, (text) => text.endsWith("."));
-      await page.waitForFunction(() => globalThis.spoken.seconds > 0.5, null, { timeout: 240_000 * patience });
-      const { seconds, loudness } = await page.evaluate(() => globalThis.spoken);
-      assert(loudness > 0.01, `it is silent: ${loudness}`);
-      await button(page, "Skip this").press("Enter");
-      await page.waitForFunction(() => globalThis.spoken.playing === 0);
-      await button(page, "Stop").click();
-      return `${seconds.toFixed(1)} s of sound, loudness ${loudness.toFixed(3)}`;
-    },
-  ));
 
 test("a denied share says so and offers other ways", () =>
   withPage({ before: denyScreen }, async (page) => {

@@ -1,4 +1,6 @@
 // What the page needs of the browser's media interfaces, as plain functions for the program.
+import { sound } from "./audio.js";
+
 let stream = null;
 let latest = null; // the newest VideoFrame, where tracks can be read
 let video = null; // else the picture is taken from a video element
@@ -19,38 +21,8 @@ async function follow(track) {
   }
 }
 
-let audio = null;
-let until = 0; // when the last sound ends, in the audio's own time
-const playing = new Set();
-
 globalThis.platform = {
-  // Plays samples after those that came before, without a gap.
-  play(samples, rate) {
-    audio ??= new AudioContext();
-    if (audio.state === "suspended") audio.resume();
-    const buffer = audio.createBuffer(1, samples.length, rate);
-    buffer.copyToChannel(samples, 0);
-    const source = audio.createBufferSource();
-    source.buffer = buffer;
-    source.connect(audio.destination);
-    const start = Math.max(audio.currentTime + 0.02, until);
-    source.start(start);
-    until = start + buffer.duration;
-    playing.add(source);
-    source.onended = () => playing.delete(source);
-  },
-
-  // Sound may only start from a person's own act: called from one.
-  unlock() {
-    audio ??= new AudioContext();
-    audio.resume();
-  },
-
-  silence() {
-    for (const source of playing) source.stop();
-    playing.clear();
-    until = 0;
-  },
+  ...sound,
 
   canShare: () => Boolean(navigator.mediaDevices?.getDisplayMedia),
 

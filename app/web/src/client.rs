@@ -1,11 +1,12 @@
 //! The engine's worker as the page sees it, and what the page does with it: share, prepare, start, stop.
 
+mod talk;
 mod voice;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use app_web::protocol::{EngineKind, FailureKind, Source, ToEngine, ToPage};
+use app_web::protocol::{EngineKind, FailureKind, Place, Source, ToEngine, ToPage};
 use app_web::session::{Phase, Session};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -14,6 +15,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use crate::platform;
+pub use talk::{Hearing, Mode};
 
 /// `configs/narrate.toml`, as it is.
 pub const NARRATE: &str = include_str!("../../../configs/narrate.toml");
@@ -29,6 +31,8 @@ pub struct Settings {
     pub captions: RwSignal<bool>,
     /// Finished answers are read aloud.
     pub aloud: RwSignal<bool>,
+    /// The microphone hears all the time; else while a key is held.
+    pub hands_free: RwSignal<bool>,
     /// The text of the configuration.
     pub config: RwSignal<String>,
 }
@@ -41,6 +45,7 @@ impl Settings {
             simulated: RwSignal::new(kept("simulated", "false") == "true"),
             prompt: RwSignal::new(kept("prompt", "")),
             aloud: RwSignal::new(false),
+            hands_free: RwSignal::new(kept("hands_free", "true") == "true"),
             captions: RwSignal::new(kept("captions", "true") == "true"),
             config: RwSignal::new(kept("config", NARRATE)),
         }
@@ -52,6 +57,7 @@ impl Settings {
         Effect::new(move || platform::keep("simulated", &self.simulated.get().to_string()));
         Effect::new(move || platform::keep("prompt", &self.prompt.get()));
         Effect::new(move || platform::keep("captions", &self.captions.get().to_string()));
+        Effect::new(move || platform::keep("hands_free", &self.hands_free.get().to_string()));
         Effect::new(move || platform::keep("config", &self.config.get()));
     }
 
@@ -98,9 +104,11 @@ pub struct Client {
     asked_for_plan: StoredValue<bool>,
     /// The worker that speaks, once it is wanted.
     speaker: StoredValue<Rc<RefCell<Option<Worker>>>, LocalStorage>,
-    /// How often it was hushed: sound of an older turn is not played.
-    hushed: StoredValue<u64>,
     pub voice: RwSignal<VoiceState>,
+    /// What the page is used for at present.
+    pub mode: RwSignal<Mode>,
+    /// The microphone.
+    pub hearing: Hearing,
     worker: StoredValue<Rc<RefCell<Option<Worker>>>, LocalStorage>,
 }
 
@@ -116,11 +124,13 @@ impl Client {
             prepared: StoredValue::new(None),
             asked_for_plan: StoredValue::new(false),
             speaker: StoredValue::new_local(Rc::default()),
-            hushed: StoredValue::new(0),
             voice: RwSignal::new(VoiceState::Off),
+            mode: RwSignal::new(Mode::Narrate),
+            hearing: Hearing::new(),
             worker: StoredValue::new_local(Rc::default()),
         };
         client.open();
+        client.gate();
         client
     }
 
@@ -170,15 +180,16 @@ impl Client {
             ToPage::WantShot => self.send_shot(),
             ToPage::Ready(_) => {
                 self.session.update(|session| session.hear(message, platform::now_ms()));
-                if let Some(source) = self.source.get_untracked() {
-                    self.post(&ToEngine::Start { source });
-                }
+                self.engine_ready();
             }
             message => {
-                let is_end = matches!(message, ToPage::Ended | ToPage::Failed(_));
+                // The end of a run after which another is asked for already is no end of what that one needs.
+                let is_live = self.session.with_untracked(|session| session.phase == Phase::Live);
+                let is_end = matches!(message, ToPage::Failed(_)) || (message == ToPage::Ended && is_live);
                 self.session.update(|session| session.hear(message, platform::now_ms()));
                 if is_end {
                     platform::unshare();
+                    self.hear_no_more();
                 }
             }
         }
@@ -204,30 +215,38 @@ impl Client {
 
     /// Asks for a screen, then narrates it.
     pub fn share(self) {
-        if !platform::can_share() {
-            let message = "navigator.mediaDevices.getDisplayMedia is not there";
-            return self.session.update(|session| session.fail(FailureKind::NoShare, message));
-        }
+        self.mode.set(Mode::Narrate);
         spawn_local(async move {
-            let ended = Closure::<dyn FnMut()>::new(move || self.post(&ToEngine::Stop));
-            let shared = platform::share(&ended).await;
-            ended.forget();
-            match shared {
-                Ok(_) => self.begin(Source::Share),
-                Err(error) => {
-                    let kind = match platform::error_name(&error).as_str() {
-                        "NotAllowedError" => FailureKind::ShareDenied,
-                        _ => FailureKind::NoShare,
-                    };
-                    self.session
-                        .update(|session| session.fail(kind, platform::error_message(&error)));
-                }
+            if self.shared().await {
+                self.begin(Source::Share);
             }
         });
     }
 
+    /// Asks for a screen; whether there is one. Else the session says why not.
+    async fn shared(self) -> bool {
+        let fail = |kind, message: String| self.session.update(|session| session.fail(kind, message));
+        if !platform::can_share() {
+            let message = "navigator.mediaDevices.getDisplayMedia is not there";
+            fail(FailureKind::NoShare, message.to_owned());
+            return false;
+        }
+        let ended = Closure::<dyn FnMut()>::new(move || self.post(&ToEngine::Stop));
+        let shared = platform::share(&ended).await;
+        ended.forget();
+        if let Err(error) = &shared {
+            let kind = match platform::error_name(error).as_str() {
+                "NotAllowedError" => FailureKind::ShareDenied,
+                _ => FailureKind::NoShare,
+            };
+            fail(kind, platform::error_message(error));
+        }
+        shared.is_ok()
+    }
+
     /// Narrates the recording that travels with the page.
     pub fn sample(self) {
+        self.mode.set(Mode::Narrate);
         spawn_local(async move {
             self.pictures.set(sample_addresses().await.unwrap_or_default());
             self.begin(Source::Sample);
@@ -236,6 +255,7 @@ impl Client {
 
     /// Narrates picture files.
     pub fn open_pictures(self, files: Vec<web_sys::File>) {
+        self.mode.set(Mode::Narrate);
         spawn_local(async move {
             let mut addresses = Vec::new();
             for (index, file) in files.iter().enumerate() {
@@ -272,15 +292,25 @@ impl Client {
             true => EngineKind::Simulator,
             false => EngineKind::AsWritten,
         };
-        let wanted = (self.settings.text(), kind);
+        let wanted = (self.text(), kind);
+        self.join(&wanted.0);
         let is_ready = self.session.with_untracked(|session| session.ready.is_some());
         if is_ready && self.prepared.get_value().as_ref() == Some(&wanted) {
-            return self.post(&ToEngine::Start { source });
+            return self.engine_ready();
         }
         self.session.update(Session::load);
         self.prepared.set_value(Some(wanted.clone()));
         let (config, engine) = wanted;
         self.post(&ToEngine::Prepare { config, engine });
+    }
+
+    /// The engine has all models: it starts, or waits for the others.
+    fn engine_ready(self) {
+        match (self.mode.get_untracked(), self.source.get_untracked()) {
+            (Mode::Narrate, Some(source)) => self.post(&ToEngine::Start { source }),
+            (Mode::Narrate, None) => {}
+            (Mode::Talk | Mode::Captions, _) => self.joined(Place::Engine),
+        }
     }
 
     /// Has a configuration checked; the faults come to the session.
@@ -298,15 +328,17 @@ impl Client {
 
     /// Begins again what was under way.
     pub fn again(self) {
-        match self.source.get_untracked() {
-            Some(Source::Share) | None => self.share(),
-            Some(source) => self.begin(source),
+        match (self.mode.get_untracked(), self.source.get_untracked()) {
+            (mode @ (Mode::Talk | Mode::Captions), _) => self.converse(mode, self.hearing.has_screen.get_value()),
+            (Mode::Narrate, Some(Source::Share | Source::Nothing) | None) => self.share(),
+            (Mode::Narrate, Some(source)) => self.begin(source),
         }
     }
 
     /// A fresh worker, whatever state the old one is in; then the start screen.
     pub fn reset(self) {
         platform::unshare();
+        self.hear_no_more();
         self.open();
         self.session.set(Session::default());
     }
@@ -314,6 +346,7 @@ impl Client {
     pub fn stop(self) {
         platform::unshare();
         self.silence();
+        self.hear_no_more();
         self.post(&ToEngine::Stop);
     }
 
@@ -330,6 +363,7 @@ impl Client {
 
     pub fn cancel(self) {
         platform::unshare();
+        self.hear_no_more();
         self.post(&ToEngine::Cancel);
     }
 

@@ -2,7 +2,7 @@
 
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::HtmlVideoElement;
+use web_sys::{HtmlVideoElement, Worker};
 
 #[wasm_bindgen]
 extern "C" {
@@ -23,17 +23,48 @@ extern "C" {
     #[wasm_bindgen(js_namespace = platform)]
     pub fn unshare();
 
-    /// Plays samples after those that came before.
-    #[wasm_bindgen(js_namespace = platform)]
-    pub fn play(samples: &js_sys::Float32Array, rate_hz: f32);
+    /// Whether the browser can give the page a microphone, and sound.
+    #[wasm_bindgen(js_namespace = platform, js_name = canHear)]
+    pub fn can_hear() -> bool;
 
     /// Lets sound begin; to be called from a person's own act.
     #[wasm_bindgen(js_namespace = platform)]
     pub fn unlock();
 
-    /// Ends all sound at once.
+    /// Asks the person for the microphone. `level` hears how loud it is, 0 to 1, `ended` that it is gone. Gives its name.
+    ///
+    /// Errors: what the browser throws; `NotAllowedError` when the person declines.
+    #[wasm_bindgen(js_namespace = platform, js_name = openMicrophone, catch)]
+    pub async fn open_microphone(level: &Closure<dyn FnMut(f64)>, ended: &Closure<dyn FnMut()>) -> Result<JsValue, JsValue>;
+
+    /// What is heard goes to a worker. After [`open_microphone`].
+    #[wasm_bindgen(js_namespace = platform, js_name = joinMicrophone)]
+    pub fn join_microphone(worker: &Worker);
+
+    /// A closed gate hears silence.
     #[wasm_bindgen(js_namespace = platform)]
-    pub fn silence();
+    pub fn gate(is_open: bool);
+
+    #[wasm_bindgen(js_namespace = platform, js_name = closeMicrophone)]
+    pub fn close_microphone();
+
+    /// Gives a worker a loudspeaker.
+    ///
+    /// Errors: what the browser throws.
+    #[wasm_bindgen(js_namespace = platform, js_name = joinLoudspeaker, catch)]
+    pub async fn join_loudspeaker(worker: &Worker) -> Result<JsValue, JsValue>;
+
+    /// Takes what a worker has of sound; it is no more.
+    #[wasm_bindgen(js_namespace = platform)]
+    pub fn leave(worker: &Worker);
+
+    /// Silence at once. What waits is for the workers to cut.
+    #[wasm_bindgen(js_namespace = platform)]
+    pub fn hush();
+
+    /// Joins the parts of a pipeline that two workers have.
+    #[wasm_bindgen(js_namespace = platform)]
+    pub fn bridge(one: &Worker, place_of_one: &str, other: &Worker, place_of_other: &str);
 
     /// A picture of what is shared: `VideoFrame`, `ImageBitmap` or null.
     #[wasm_bindgen(js_namespace = platform)]
@@ -45,6 +76,12 @@ pub fn now_ms() -> f64 {
     web_sys::window()
         .and_then(|window| window.performance())
         .map_or(0.0, |performance| performance.now())
+}
+
+/// The same in milliseconds since 1970, by the clock that all threads of the page have.
+pub fn unix_ms() -> f64 {
+    let performance = web_sys::window().and_then(|window| window.performance());
+    performance.map_or_else(js_sys::Date::now, |performance| performance.time_origin() + performance.now())
 }
 
 /// What a `<meta name=…>` of the page says.

@@ -28,6 +28,16 @@ pub enum ToEngine {
     Stop,
     /// Stop what is being said: a new turn.
     Hush,
+    /// Bring here what the part of this configuration needs that runs in `place`; for workers without an engine.
+    Join { config: String, place: Place },
+    /// Play the part of the graph that runs in `place`. The run's time is 0 at `zero_unix_ms`, in all its parts.
+    StartPart {
+        place: Place,
+        source: Source,
+        zero_unix_ms: f64,
+    },
+    /// Frame 0 of the sound's own count sounds then, in milliseconds since 1970.
+    AudioTime { unix_ms: f64 },
     /// Bring the voice here; for the worker that speaks.
     Voice,
     /// Say this. Older words that were not begun are left out.
@@ -53,6 +63,31 @@ pub enum EngineKind {
     Simulator,
 }
 
+/// Which worker a stage runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// Engines and what speaks to them.
+    Engine,
+    /// What must never wait: the microphone, who speaks, whose turn it is, the loudspeaker.
+    Ears,
+    /// The voice, whose work is long.
+    Voice,
+}
+
+impl Place {
+    pub const ALL: [Self; 3] = [Self::Engine, Self::Ears, Self::Voice];
+
+    /// As it is written in messages: `ears`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Engine => "engine",
+            Self::Ears => "ears",
+            Self::Voice => "voice",
+        }
+    }
+}
+
 /// Where pictures come from, whatever source the configuration names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,6 +98,8 @@ pub enum Source {
     Sample,
     /// Files of the person's choice, which the page sent before.
     Pictures,
+    /// Nothing is looked at.
+    Nothing,
 }
 
 /// To the page.
@@ -73,6 +110,16 @@ pub enum ToPage {
     Awake,
     /// The voice is here.
     VoiceReady,
+    /// What [`ToEngine::Join`] asked for is here.
+    Joined,
+    /// Somebody begins to speak into the microphone, or ends.
+    Voice {
+        on: bool,
+    },
+    /// The loudspeaker sounds, or falls silent.
+    Speaking {
+        on: bool,
+    },
     Progress(Progress),
     Ready(Ready),
     /// What is wrong with the configuration that was last checked, a line a fault; empty: nothing.
@@ -150,9 +197,11 @@ pub struct LinkShape {
     pub when_full: String,
 }
 
-/// An answer so far.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// An answer so far, or what was heard so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Words {
+    /// It was heard; else the program says it.
+    pub is_heard: bool,
     pub turn: u64,
     pub pts_ms: u64,
     /// Which picture it is about, by number and name.
@@ -240,6 +289,10 @@ pub enum FailureKind {
     ShareDenied,
     /// The browser cannot share a screen.
     NoShare,
+    /// The person does not let the page hear.
+    MicrophoneDenied,
+    /// There is no microphone, or it is gone.
+    NoMicrophone,
     /// The person's own wish.
     Cancelled,
     /// Anything else.
@@ -255,8 +308,10 @@ mod tests {
         let to_page = [
             ToPage::Awake,
             ToPage::WantShot,
+            ToPage::Speaking { on: true },
             ToPage::Text(Words {
-                turn: 1,
+                is_heard: false,
+                turn: u64::MAX,
                 pts_ms: 500,
                 frame: Some((3, "003".into())),
                 text: "A window.\n\"é\"".into(),

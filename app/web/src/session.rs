@@ -67,7 +67,19 @@ impl Loading {
     }
 }
 
-/// An answer, or what there is of it.
+/// What happens between the person and the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Floor {
+    /// Neither speaks.
+    #[default]
+    Listening,
+    Person,
+    /// An answer is under way and does not sound yet.
+    Thinking,
+    Program,
+}
+
+/// An answer, or what there is of it; or what was heard.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Grows by one an answer.
@@ -118,6 +130,12 @@ pub struct Session {
     earlier: VecDeque<Counters>,
     pub rate: Option<Rate>,
     pub notice: Option<Notice>,
+    /// Somebody speaks into the microphone.
+    pub is_voice: bool,
+    /// The loudspeaker sounds.
+    pub is_sounding: bool,
+    /// Counters of the parts that run beside the engine, by worker.
+    beside: [Counters; 2],
     n_entries: u64,
     announcer: Announcer,
 }
@@ -154,6 +172,8 @@ impl Session {
                 self.entries.clear();
                 self.rate = None;
                 self.notice = None;
+                self.beside = Default::default();
+                (self.is_voice, self.is_sounding) = (false, false);
             }
             ToPage::Text(words) => self.hear_words(words, now_ms),
             ToPage::Counters(counters) => self.hear_counters(counters),
@@ -175,24 +195,67 @@ impl Session {
                 }
                 self.fail(failure.kind, failure.message);
             }
-            ToPage::Ended => self.phase = Phase::Over,
-            ToPage::WantShot | ToPage::VoiceReady => {}
+            ToPage::Ended => {
+                // A failure ended it before.
+                if self.phase == Phase::Live {
+                    self.phase = Phase::Over;
+                }
+                (self.is_voice, self.is_sounding) = (false, false);
+            }
+            ToPage::Voice { on } => self.is_voice = on,
+            ToPage::Speaking { on } => self.is_sounding = on,
+            ToPage::WantShot | ToPage::VoiceReady | ToPage::Joined => {}
+        }
+    }
+
+    /// Counters of a part that runs beside the engine, in the worker of that number.
+    pub fn hear_beside(&mut self, worker: usize, counters: Counters) {
+        if let Some(place) = self.beside.get_mut(worker) {
+            *place = counters;
+        }
+    }
+
+    /// Who has the floor.
+    pub fn floor(&self) -> Floor {
+        let is_answered = self.entries.back().is_none_or(|entry| match entry.words.is_heard {
+            true => !entry.words.is_finished,
+            false => entry.words.is_finished,
+        });
+        match (self.is_voice, self.is_sounding) {
+            (true, _) => Floor::Person,
+            (_, true) => Floor::Program,
+            _ if is_answered => Floor::Listening,
+            _ => Floor::Thinking,
         }
     }
 
     fn hear_words(&mut self, words: Words, now_ms: f64) {
         let same = |entry: &Entry| {
             let old = &entry.words;
-            !old.is_finished && (old.turn, old.pts_ms, &old.frame) == (words.turn, words.pts_ms, &words.frame)
+            let is_same = match words.is_heard {
+                // Utterances follow each other; one that was none has no time.
+                true => old.is_heard,
+                false => !old.is_heard && (old.turn, old.pts_ms, &old.frame) == (words.turn, words.pts_ms, &words.frame),
+            };
+            !old.is_finished && is_same
         };
         if words.is_finished && !words.is_thought {
             // Words came after the loss: it is over.
             self.notice = None;
             if !words.text.is_empty() {
-                self.announcer.say(words.text.clone(), now_ms);
+                let who = if words.is_heard { "You: " } else { "" };
+                self.announcer.say(format!("{who}{}", words.text), now_ms);
             }
         }
-        match self.entries.back_mut().filter(|entry| same(entry)) {
+        let found = self.entries.iter().rposition(same);
+        if words.is_heard && words.text.is_empty() {
+            // It was no speech after all, or none of which a word is known yet.
+            if let Some(index) = found.filter(|_| words.is_finished) {
+                self.entries.remove(index);
+            }
+            return;
+        }
+        match found.and_then(|index| self.entries.get_mut(index)) {
             Some(entry) => entry.words = words,
             None => {
                 self.entries.push_back(Entry {
@@ -207,7 +270,11 @@ impl Session {
         }
     }
 
-    fn hear_counters(&mut self, counters: Counters) {
+    fn hear_counters(&mut self, mut counters: Counters) {
+        for beside in &self.beside {
+            counters.links.extend(beside.links.iter().cloned());
+            counters.stages.extend(beside.stages.iter().cloned());
+        }
         let now_ms = counters.elapsed_ms as f64;
         self.earlier.push_back(std::mem::replace(&mut self.counters, counters));
         // One that is older than the window stays, so that the window is whole.
@@ -260,6 +327,7 @@ mod tests {
 
     fn words(frame: u64, text: &str, is_finished: bool) -> ToPage {
         ToPage::Text(Words {
+            is_heard: false,
             turn: 0,
             pts_ms: frame * 500,
             frame: Some((frame, format!("{frame:03}"))),
@@ -295,6 +363,63 @@ mod tests {
         assert!(session.has_waiting());
         session.tick(10_000.0);
         assert_eq!((session.announced(), session.has_waiting()), ("third", false));
+    }
+
+    fn heard(text: &str, is_finished: bool) -> ToPage {
+        ToPage::Text(Words {
+            is_heard: true,
+            turn: u64::MAX,
+            text: text.into(),
+            is_finished,
+            ..Words::default()
+        })
+    }
+
+    #[test]
+    fn a_conversation_is_told_in_order_and_what_was_no_speech_is_forgotten() {
+        let mut session = Session::default();
+        assert_eq!(session.floor(), Floor::Listening);
+        session.hear(ToPage::Voice { on: true }, 0.0);
+        session.hear(heard("What", false), 1.0);
+        assert_eq!(session.floor(), Floor::Person);
+        session.hear(ToPage::Voice { on: false }, 2.0);
+        session.hear(heard("What is open?", true), 3.0);
+        assert_eq!(
+            (session.floor(), session.announced()),
+            (Floor::Thinking, "You: What is open?")
+        );
+        session.hear(words(1, "A term", false), 4.0);
+        // A cough while the answer comes.
+        session.hear(heard("Hm", false), 5.0);
+        session.hear(words(1, "A terminal.", true), 6.0);
+        session.hear(heard("", true), 7.0);
+        session.hear(ToPage::Speaking { on: true }, 8.0);
+        assert_eq!(session.floor(), Floor::Program);
+        session.hear(ToPage::Speaking { on: false }, 9.0);
+        assert_eq!(session.floor(), Floor::Listening);
+        let told: Vec<_> = session
+            .entries
+            .iter()
+            .map(|entry| (entry.words.is_heard, entry.words.text.as_str()))
+            .collect();
+        assert_eq!(told, [(true, "What is open?"), (false, "A terminal.")]);
+    }
+
+    #[test]
+    fn counters_of_all_parts_are_one() {
+        let mut session = Session::default();
+        let of = |name: &str| Counters {
+            stages: vec![StageCounters {
+                name: name.into(),
+                ..StageCounters::default()
+            }],
+            ..Counters::default()
+        };
+        session.hear_beside(0, of("vad"));
+        session.hear_beside(1, of("voice"));
+        session.hear(ToPage::Counters(of("generate")), 0.0);
+        let names: Vec<_> = session.counters.stages.iter().map(|stage| stage.name.as_str()).collect();
+        assert_eq!(names, ["generate", "vad", "voice"]);
     }
 
     #[test]

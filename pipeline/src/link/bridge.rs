@@ -7,11 +7,13 @@
 //! was too late. So at most one packet is on its way or waits at the far end, and it is one of the link's bound.
 
 mod far;
+mod ferry;
 mod memory;
 mod message;
 mod near;
 
 pub(crate) use far::far_half;
+pub use ferry::{Arrivals, Departures, Ferry};
 pub use memory::{InMemory, InMemoryBytes};
 pub use message::{AsBytes, BytePort, Message, Transport};
 pub(crate) use near::near_half;
@@ -22,17 +24,30 @@ use crate::turn::Turn;
 
 /// A link over a transport in memory; its halves are tasks of the clock.
 pub(crate) fn bridged_link(parts: LinkParts, (to_far, to_near): (impl Transport, impl Transport)) -> (Sender, Receiver) {
-    let (turn, clock) = (parts.turn.clone(), parts.clock.clone());
-    let (sender, lent) = link(LinkParts {
+    let near = LinkParts {
         bound: parts.bound,
-        turn: turn.clone(),
-        clock: clock.clone(),
+        turn: parts.turn.clone(),
+        clock: parts.clock.clone(),
         readable: std::sync::Arc::default(),
-    });
-    let (mailbox, receiver) = link(mailbox(parts));
-    let _runs_by_itself = spawn::spawn_tracked(&clock, near_half(lent, turn.clone(), to_far));
-    let _runs_by_itself = spawn::spawn_tracked(&clock, far_half(mailbox, turn, to_near));
-    (sender, receiver)
+    };
+    (outward_link(near, to_far), inward_link(parts, to_near))
+}
+
+/// The sender's end of a link whose reader is in another part of the run.
+pub(crate) fn outward_link(parts: LinkParts, transport: impl Transport) -> Sender {
+    let (turn, clock) = (parts.turn.clone(), parts.clock.clone());
+    let readable = std::sync::Arc::default();
+    let (sender, lent) = link(LinkParts { readable, ..parts });
+    let _runs_by_itself = spawn::spawn_tracked(&clock, near_half(lent, turn, transport));
+    sender
+}
+
+/// The reader's end of a link whose sender is in another part of the run.
+pub(crate) fn inward_link(parts: LinkParts, transport: impl Transport) -> Receiver {
+    let (turn, clock) = (parts.turn.clone(), parts.clock.clone());
+    let (letters, receiver) = link(mailbox(parts));
+    let _runs_by_itself = spawn::spawn_tracked(&clock, far_half(letters, turn, transport));
+    receiver
 }
 
 /// What the far half of such a link is made with: room for the packet that is lent.

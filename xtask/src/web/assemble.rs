@@ -12,7 +12,16 @@ use crate::process::root;
 /// Files at the top, in the order in which they refer to others.
 const TOP: [&str; 5] = ["icon.svg", "app.webmanifest", "bench.html", "index.html", "_headers"];
 /// Text files in `hashed/`, in the order in which they refer to others; the glue's are made by `xtask_bindgen`.
-const CODE: [&str; 6] = ["style.css", "page.js", "engine.js", "platform.js", "worker.js", "boot.js"];
+const CODE: [&str; 8] = [
+    "style.css",
+    "page.js",
+    "engine.js",
+    "sound.js",
+    "audio.js",
+    "platform.js",
+    "worker.js",
+    "boot.js",
+];
 /// The files of a model that the page needs.
 const MODEL_FILES: [&str; 8] = [
     "config.json",
@@ -25,8 +34,20 @@ const MODEL_FILES: [&str; 8] = [
     "model.safetensors.zz",
 ];
 const VOICE_FILES: [&str; 2] = ["joe.onnx.zz", "joe.onnx.json"];
-/// By model or voice, what of it the page may ask for.
-const MODELS: [(&str, &[&str]); 2] = [("pocket-vl", &MODEL_FILES), ("joe", &VOICE_FILES)];
+const EARS_FILES: [&str; 5] = [
+    "config.json",
+    "preprocessor_config.json",
+    "tokenizer.model",
+    "tokenizer.json",
+    "model.safetensors",
+];
+/// By model or voice, where it lies and what of it the page may ask for. Those that are not there are left out.
+const MODELS: [(&str, &str, &[&str]); 4] = [
+    ("pocket-vl", "models", &MODEL_FILES),
+    ("joe", "models", &VOICE_FILES),
+    ("pocket-asr", "models", &EARS_FILES),
+    ("parakeet-tdt-s1", "tests/golden", &EARS_FILES),
+];
 const SAMPLE: &str = "tests/data/recording";
 
 /// Names in texts, and what they became.
@@ -108,10 +129,13 @@ fn assets(hashed: &Path) -> Result<String> {
         Ok(format!(r#"{{"name":"{stem}","url":"{url}","size_bytes":{}}}"#, bytes.len()))
     };
     let mut models = Vec::new();
-    for (model, files) in MODELS {
-        let folder = root().join("models").join(model);
+    for (model, place, files) in MODELS {
+        let folder = root().join(place).join(model);
         let files = files.iter().map(|file| folder.join(file)).filter(|file| file.is_file());
         let files = files.map(|file| put(&file, model)).collect::<Result<Vec<_>>>()?;
+        if files.is_empty() {
+            continue;
+        }
         models.push(format!(r#""{model}":[{}]"#, files.join(",")));
     }
     let mut sample: Vec<_> = fs::read_dir(root().join(SAMPLE))

@@ -1,12 +1,13 @@
-//! The page's side of the worker that speaks: words to it, sound from it.
+//! The page's side of the worker that reads aloud: words to it. Its sound goes past the page.
 
 use app_web::protocol::{ToEngine, ToPage};
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MessageEvent, Worker};
 
-use super::{Client, VoiceState, worker};
+use super::{Client, Mode, VoiceState, worker};
 use crate::platform;
 
 impl Client {
@@ -26,35 +27,47 @@ impl Client {
                 worker.set_onmessage(Some(hear.as_ref().unchecked_ref()));
                 // As long as the page.
                 hear.forget();
-                post(&worker, &ToEngine::Voice);
                 self.voice.set(VoiceState::Coming(0.0));
-                *self.speaker.get_value().borrow_mut() = Some(worker);
+                *self.speaker.get_value().borrow_mut() = Some(worker.clone());
+                spawn_local(async move {
+                    match platform::join_loudspeaker(&worker).await {
+                        Ok(_) => post(&worker, &ToEngine::Voice),
+                        Err(error) => self.no_voice(platform::error_message(&error)),
+                    }
+                });
             }
             Err(error) => self.voice.set(VoiceState::Failed(platform::error_message(&error))),
         }
     }
 
-    /// Says a finished answer, if the voice is on.
+    /// Says a finished answer, if the voice is on. A conversation has a voice of its own.
     pub fn speak(self, text: String) {
-        if let (true, Some(worker)) = (self.settings.aloud.get_untracked(), &*self.speaker.get_value().borrow()) {
+        let is_wanted = self.settings.aloud.get_untracked() && self.mode.get_untracked() == Mode::Narrate;
+        if let (true, Some(worker)) = (is_wanted, &*self.speaker.get_value().borrow()) {
             post(worker, &ToEngine::Speak { text });
         }
     }
 
     /// Ends what is being said aloud.
     pub(super) fn silence(self) {
-        platform::silence();
+        platform::hush();
         if let Some(worker) = &*self.speaker.get_value().borrow() {
-            self.hushed.update_value(|hushed| *hushed += 1);
             post(worker, &ToEngine::Hush);
         }
     }
 
+    /// Goes on without a voice.
+    fn no_voice(self, message: String) {
+        self.voice.set(VoiceState::Failed(message));
+        self.settings.aloud.set(false);
+        if let Some(worker) = self.speaker.get_value().take() {
+            platform::leave(&worker);
+            worker.terminate();
+        }
+    }
+
     fn hear_voice(self, event: &MessageEvent) {
-        let data = event.data();
-        let Some(text) = data.as_string() else {
-            return self.hear_sound(&data);
-        };
+        let Some(text) = event.data().as_string() else { return };
         match serde_json::from_str(&text) {
             Ok(ToPage::Progress(progress)) if progress.total_bytes > 0 => {
                 self.voice
@@ -68,31 +81,16 @@ impl Client {
                     self.speak(said);
                 }
             }
-            Ok(ToPage::Failed(failure)) => {
-                self.voice.set(VoiceState::Failed(failure.message));
-                self.settings.aloud.set(false);
-                if let Some(worker) = self.speaker.get_value().take() {
-                    worker.terminate();
-                }
-            }
+            Ok(ToPage::Failed(failure)) => self.no_voice(failure.message),
             _ => {}
         }
         if let Some(worker) = &*self.speaker.get_value().borrow() {
             post(worker, &ToEngine::Heard);
         }
     }
-
-    fn hear_sound(self, data: &JsValue) {
-        let get = |key: &str| js_sys::Reflect::get(data, &key.into()).unwrap_or_default();
-        let turn = get("turn").as_f64().unwrap_or(0.0);
-        let is_current = turn >= self.hushed.get_value() as f64;
-        if let (true, Some(rate_hz)) = (is_current && self.settings.aloud.get_untracked(), get("rate").as_f64()) {
-            platform::play(&get("samples").unchecked_into(), rate_hz as f32);
-        }
-    }
 }
 
-fn post(worker: &Worker, message: &ToEngine) {
+pub(super) fn post(worker: &Worker, message: &ToEngine) {
     if let Ok(text) = serde_json::to_string(message) {
         // Fails only for values that cannot be cloned, which text can.
         drop(worker.post_message(&JsValue::from_str(&text)));

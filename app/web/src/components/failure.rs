@@ -21,6 +21,16 @@ fn said(kind: FailureKind) -> Said {
             "This browser cannot share a screen",
             "Phones and tablets cannot, and some browsers need a secure address. Pictures and the sample recording work here.",
         ),
+        FailureKind::MicrophoneDenied => (
+            "The microphone was not allowed",
+            "The browser was told not to let this page hear, or has kept that answer: the sign beside the address changes it. What \
+             is heard never leaves this machine. Without a microphone the page narrates a screen all the same.",
+        ),
+        FailureKind::NoMicrophone => (
+            "There is no microphone",
+            "None is plugged in, or another program has it, or it was taken away. Plug one in and try again. Without one the page \
+             narrates a screen all the same.",
+        ),
         FailureKind::NoGpu => (
             "This browser offers no WebGPU",
             "Chrome and Edge have it on most computers, Safari from version 26. Where it is off, the browser's settings say why \
@@ -73,6 +83,12 @@ pub fn FailureScreen(
         .into_any(),
         FailureKind::ShareDenied => view! {
             <button class="primary" on:click=move |_| client.share()>"Share a screen"</button>
+            <button on:click=move |_| client.sample()>"Play the sample recording"</button>
+        }
+        .into_any(),
+        FailureKind::MicrophoneDenied | FailureKind::NoMicrophone => view! {
+            <button class="primary" on:click=try_again>"Try again"</button>
+            <button on:click=move |_| client.share()>"Share a screen"</button>
             <button on:click=move |_| client.sample()>"Play the sample recording"</button>
         }
         .into_any(),

@@ -5,8 +5,8 @@ use app_web::session::Phase;
 use leptos::prelude::*;
 
 use super::narrate::focus_on;
-use super::{client, numbers, transcript};
-use crate::client::VoiceState;
+use super::{client, numbers, talk, transcript};
+use crate::client::{Mode, VoiceState};
 use crate::platform;
 
 #[component]
@@ -15,12 +15,14 @@ pub fn Live() -> impl IntoView {
     let is_over = Memo::new(move |_| client.session.with(|session| session.phase == Phase::Over));
     let heading = NodeRef::new();
     focus_on(heading);
-    let title = move || match (is_over.get(), client.source.get()) {
-        (true, _) => "Done",
-        (false, Some(Source::Share)) => "Narrating your screen",
-        (false, Some(Source::Pictures)) => "Narrating your pictures",
-        (false, _) => "Narrating the sample recording",
+    let title = move || match (is_over.get(), client.mode.get(), client.source.get()) {
+        (true, ..) => "Done",
+        (false, Mode::Talk, _) => "In conversation",
+        (false, Mode::Captions, _) => "Writing down what is said",
+        (false, Mode::Narrate, source) => narrating(source),
     };
+    let is_narration = move || client.mode.get() == Mode::Narrate;
+    let has_picture = move || is_narration() || client.source.get() == Some(Source::Share);
     let notice = Memo::new(move |_| client.session.with(|session| session.notice.clone()));
     let notice_words = move || {
         notice.get().map(|notice| match notice {
@@ -42,13 +44,17 @@ pub fn Live() -> impl IntoView {
                     <Show
                         when=move || is_over.get()
                         fallback=move || view! {
-                            <button on:click=move |_| client.hush()>"Skip this"</button>
-                            <button
-                                aria-pressed=move || client.settings.aloud.get().to_string()
-                                on:click=move |_| client.read_aloud(!client.settings.aloud.get())
-                            >
-                                "Read aloud"
-                            </button>
+                            <Show when=move || client.mode.get() != Mode::Captions>
+                                <button on:click=move |_| client.hush()>"Skip this"</button>
+                            </Show>
+                            <Show when=is_narration>
+                                <button
+                                    aria-pressed=move || client.settings.aloud.get().to_string()
+                                    on:click=move |_| client.read_aloud(!client.settings.aloud.get())
+                                >
+                                    "Read aloud"
+                                </button>
+                            </Show>
                             <button class="primary" on:click=move |_| client.stop()>"Stop"</button>
                         }
                     >
@@ -59,12 +65,25 @@ pub fn Live() -> impl IntoView {
             </div>
             {move || notice_words().map(|words| view! { <p class="notice" role="status">{words}</p> })}
             {move || voice_words().map(|words| view! { <p class="quiet" role="status">{words}</p> })}
-            <div class="columns">
-                <Viewport/>
+            <Show when=move || !is_narration() && !is_over.get()>
+                <talk::Talk/>
+            </Show>
+            <div class=move || if has_picture() { "columns" } else { "" }>
+                <Show when=has_picture>
+                    <Viewport/>
+                </Show>
                 <transcript::Transcript/>
             </div>
             <numbers::Numbers/>
         </section>
+    }
+}
+
+fn narrating(source: Option<Source>) -> &'static str {
+    match source {
+        Some(Source::Share) => "Narrating your screen",
+        Some(Source::Pictures) => "Narrating your pictures",
+        Some(Source::Sample | Source::Nothing) | None => "Narrating the sample recording",
     }
 }
 

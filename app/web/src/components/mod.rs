@@ -11,6 +11,7 @@ pub mod pipeline;
 pub mod settings;
 pub mod simulator;
 pub mod start;
+pub mod talk;
 pub mod transcript;
 
 use crate::client::Client;

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::client;
+use crate::client::Mode;
 
 #[component]
 pub fn Start() -> impl IntoView {
@@ -31,16 +32,25 @@ pub fn Start() -> impl IntoView {
                     <input type="file" accept="image/*" multiple on:change=chosen/>
                 </label>
             </div>
+            <h2>"Or talk with it"</h2>
+            <p class="quiet">
+                "Speak, and it answers aloud when you have finished; speak again, and it falls silent."
+            </p>
+            <div class="actions">
+                <button on:click=move |_| client.converse(Mode::Talk, false)>"Have a conversation"</button>
+                <button on:click=move |_| client.converse(Mode::Talk, true)>"Talk about a screen"</button>
+                <button on:click=move |_| client.converse(Mode::Captions, false)>"Write down what is said"</button>
+            </div>
             <dl class="facts">
                 <div>
                     <dt>"What it needs"</dt>
-                    <dd>"A browser with WebGPU, and 10 MiB for the small model that comes with the page. Without WebGPU the processor
-                        computes instead, slower."</dd>
+                    <dd>"A browser with WebGPU, and 10 MiB for the small model that comes with the page; for its voice 16 MiB more, and
+                        a microphone to talk with it. Without WebGPU the processor computes instead, slower."</dd>
                 </div>
                 <div>
                     <dt>"What stays private"</dt>
-                    <dd>"Everything. The model runs in this tab; pictures and words never leave this machine, and the page asks no
-                        other server for anything."</dd>
+                    <dd>"Everything. The models run in this tab; pictures, words and what the microphone hears never leave this
+                        machine, and the page asks no other server for anything."</dd>
                 </div>
                 <div>
                     <dt>"What to expect"</dt>

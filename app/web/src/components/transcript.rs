@@ -4,6 +4,7 @@ use app_web::session::Entry;
 use leptos::prelude::*;
 
 use super::client;
+use crate::client::Mode;
 
 #[component]
 pub fn Transcript() -> impl IntoView {
@@ -18,12 +19,22 @@ pub fn Transcript() -> impl IntoView {
         <div class="transcript">
             <h2>"Transcript"</h2>
             <Show when=move || is_empty.get()>
-                <p class="quiet">"Looking at the first picture…"</p>
+                <p class="quiet">
+                    {move || match client.mode.get() {
+                        Mode::Narrate => "Looking at the first picture…",
+                        Mode::Talk | Mode::Captions => "What is said comes here.",
+                    }}
+                </p>
             </Show>
             <ol>
                 <For each=move || entries.get() key=|entry| (entry.id, entry.words.text.len(), entry.words.is_finished) let:entry>
-                    <li class:streaming=!entry.words.is_finished class:thought=entry.words.is_thought>
+                    <li
+                        class:streaming=!entry.words.is_finished
+                        class:thought=entry.words.is_thought
+                        class:heard=entry.words.is_heard
+                    >
                         <span class="when">{when(&entry)}</span>
+                        {entry.words.is_heard.then(|| view! { <span class="who">"You"</span> })}
                         <span class="words">{entry.words.text.clone()}</span>
                     </li>
                 </For>

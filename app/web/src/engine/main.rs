@@ -2,11 +2,13 @@
 
 mod assets;
 mod bench;
+mod outside;
 mod worker;
 
 use std::cell::RefCell;
 
-use js_sys::Function;
+use js_sys::{Float32Array, Function, Uint8Array};
+use outside::Outside;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Worker;
@@ -27,11 +29,10 @@ fn with_worker(work: impl FnOnce(&mut Worker)) {
     });
 }
 
-/// Begins: `post` takes each message to the page, `sound` samples with their rate and turn; `manifest` is where the list of the
-/// page's files lies.
+/// Begins: `outside` takes what goes out; `manifest` is where the list of the page's files lies.
 #[wasm_bindgen]
-pub fn wake(post: Function, sound: Function, manifest: String) {
-    let awake = Worker::new(post, sound, manifest);
+pub fn wake(outside: Outside, manifest: String) {
+    let awake = Worker::new(outside, manifest);
     WORKER.with_borrow_mut(|worker| *worker = Some(awake));
 }
 
@@ -51,6 +52,36 @@ pub fn shot(width: u32, height: u32, rgba: Vec<u8>) {
 #[wasm_bindgen]
 pub fn picture(name: String, bytes: Vec<u8>, is_first: bool) {
     with_worker(|worker| worker.picture(name, bytes, is_first));
+}
+
+/// A microphone, open at that rate; one that was here is gone.
+#[wasm_bindgen]
+pub fn microphone(rate_hz: u32) {
+    with_worker(|worker| worker.microphone(rate_hz));
+}
+
+/// What the microphone has heard: its first frame's number, and how many were lost before it.
+#[wasm_bindgen]
+pub fn heard(frame: f64, n_lost: f64, samples: Float32Array) {
+    with_worker(|worker| worker.heard(frame as u64, n_lost as u64, samples.to_vec()));
+}
+
+/// A loudspeaker, open at that rate.
+#[wasm_bindgen]
+pub fn loudspeaker(rate_hz: u32) {
+    with_worker(|worker| worker.loudspeaker(rate_hz));
+}
+
+/// What the loudspeaker has done: commands up to `done`, and after them so many frames from that one on.
+#[wasm_bindgen]
+pub fn played(done: f64, frame: f64, n_frames: u32) {
+    with_worker(|worker| worker.played(done as u64, frame as u64, n_frames as usize));
+}
+
+/// What another part of a run sends over a link.
+#[wasm_bindgen]
+pub fn crossed(run: u32, link: u32, bytes: Uint8Array) {
+    with_worker(|worker| worker.crossed(run, link as usize, bytes.to_vec()));
 }
 
 /// Runs the benchmark that `request` (JSON, see `bench.rs`) asks for, and gives its result as JSON.

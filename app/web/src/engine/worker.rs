@@ -1,27 +1,30 @@
 //! What the worker has, and what it does with each message of the page.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_web::protocol::{Failure, FailureKind, Source, ToEngine, ToPage, WINDOW};
-use app_web::run::plan;
+use app_web::protocol::{Failure, FailureKind, Place, Source, ToEngine, ToPage, WINDOW};
+use app_web::run::beside::{self, Ready};
+use app_web::run::devices::{Devices, Done, Loudspeaker, Microphone, Piece};
+use app_web::run::play::graph_of;
 use app_web::run::prepared::{Prepared, check, prepare};
 use app_web::run::source::{PictureFiles, Shots, picture_from_rgba};
-use app_web::run::voice::{self, Sound};
-use app_web::run::{Error, Result, play};
+use app_web::run::{Error, Result, plan, play, voice};
 use async_channel::{Receiver, Sender, bounded};
 use gpu::weights::source::Source as Files;
-use js_sys::{Float32Array, Function};
+use pipeline::link::bridge::Arrivals;
 use pipeline::runtime::RunHandle;
 use pipeline::time::Clock;
 use stages::capture::picture::Picture;
 use stages::tts::voices::VoiceFiles;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
+use web_sys::WorkerGlobalScope;
 
 use crate::assets::{Fetcher, Steering};
+use crate::outside::{self, Outside};
 
 /// Messages that wait for room to the page.
 const MAX_WAITING: usize = 64;
@@ -37,23 +40,38 @@ struct State {
     manifest: String,
     steering: Steering,
     prepared: RefCell<Option<Rc<Prepared>>>,
+    /// The last one that was started.
     run: RefCell<Option<RunHandle>>,
     shots: (Sender<Option<Picture>>, Receiver<Option<Picture>>),
     pictures: RefCell<Vec<(String, Vec<u8>)>>,
     sample: RefCell<Option<PictureFiles>>,
-    sound: Function,
+    outside: Rc<Outside>,
+    devices: RefCell<Devices>,
+    /// Where the microphone's pieces go, and what the loudspeaker has done.
+    pieces: RefCell<Option<Sender<Piece>>>,
+    done: RefCell<Option<Sender<Done>>>,
+    /// The configuration whose part is to run here, where there is no engine.
+    joined: RefCell<Option<String>>,
+    /// The voice's files, once they are here.
+    voice: RefCell<Option<VoiceFiles>>,
+    /// Of the run of that number.
+    arrivals: RefCell<Option<(u32, Arrivals)>>,
+    n_runs: Cell<u32>,
+    /// Ends with the last run.
+    over: RefCell<Option<Receiver<()>>>,
     /// What the voice is to say, once it is here.
     words: RefCell<Option<Sender<String>>>,
 }
 
 impl Worker {
-    pub fn new(post: Function, sound: Function, manifest: String) -> Self {
+    pub fn new(outside: Outside, manifest: String) -> Self {
+        let outside = Rc::new(outside);
         let (page, to_page) = bounded(MAX_WAITING);
         let (permits, free) = bounded(WINDOW);
         for _ in 0..WINDOW {
             let _ = permits.try_send(());
         }
-        spawn_local(pump(post, to_page, free));
+        spawn_local(pump(outside.clone(), to_page, free));
         let _ = page.try_send(ToPage::Awake);
         Self(Rc::new(State {
             page,
@@ -65,7 +83,15 @@ impl Worker {
             shots: bounded(1),
             pictures: RefCell::default(),
             sample: RefCell::default(),
-            sound,
+            outside,
+            devices: RefCell::default(),
+            pieces: RefCell::default(),
+            done: RefCell::default(),
+            joined: RefCell::default(),
+            voice: RefCell::default(),
+            arrivals: RefCell::default(),
+            n_runs: Cell::default(),
+            over: RefCell::default(),
             words: RefCell::default(),
         }))
     }
@@ -107,6 +133,13 @@ impl Worker {
                     run.next_turn();
                 }
             }
+            Ok(ToEngine::Join { config, place }) => self.work(async move |worker| worker.join(config, place).await),
+            Ok(ToEngine::StartPart {
+                place,
+                source,
+                zero_unix_ms,
+            }) => self.work(async move |worker| worker.start_part(place, source, zero_unix_ms).await),
+            Ok(ToEngine::AudioTime { unix_ms }) => state.devices.borrow().time.sound_began(unix_ms),
             Ok(ToEngine::Voice) => self.work(async move |worker| worker.voice().await),
             Ok(ToEngine::Speak { text }) => {
                 if let Some(words) = &*state.words.borrow() {
@@ -132,6 +165,50 @@ impl Worker {
             pictures.clear();
         }
         pictures.push((name, bytes));
+    }
+
+    pub fn microphone(&self, rate_hz: u32) {
+        let (microphone, pieces) = Microphone::new(rate_hz);
+        self.0.devices.borrow_mut().microphone = Some(microphone);
+        *self.0.pieces.borrow_mut() = Some(pieces);
+    }
+
+    pub fn heard(&self, frame: u64, n_lost: u64, samples: Vec<f32>) {
+        let piece = Piece { frame, n_lost, samples };
+        if let Some(pieces) = &*self.0.pieces.borrow() {
+            // Without a run nobody listens, and the newest are worth more than the oldest.
+            drop(pieces.force_send(piece));
+        }
+    }
+
+    pub fn loudspeaker(&self, rate_hz: u32) {
+        let (loudspeaker, commands, done) = Loudspeaker::new(rate_hz);
+        self.0.devices.borrow_mut().loudspeaker = Some(loudspeaker);
+        *self.0.done.borrow_mut() = Some(done);
+        spawn_local(outside::command(self.0.outside.clone(), commands));
+    }
+
+    pub fn played(&self, id: u64, frame: u64, n_frames: usize) {
+        let Some(done) = self.0.done.borrow().clone() else { return };
+        let report = Done { id, frame, n_frames };
+        // Whoever mirrors the loudspeaker must hear all of it; there is room while it keeps up.
+        if done.try_send(report).is_err() {
+            spawn_local(async move {
+                // A run that has ended mirrors nothing.
+                let _ = done.send(report).await;
+            });
+        }
+    }
+
+    pub fn crossed(&self, run: u32, link: usize, bytes: Vec<u8>) {
+        let landed = match &mut *self.0.arrivals.borrow_mut() {
+            Some((current, arrivals)) if *current == run => arrivals.land(link, bytes),
+            // What an earlier run still has to say.
+            _ => Ok(()),
+        };
+        if let Err(error) = landed {
+            tracing::error!(link, %error, "a bridge is broken");
+        }
     }
 
     /// Runs `work` beside; the page hears of its failure.
@@ -179,9 +256,17 @@ impl Worker {
     }
 
     async fn start(&self, source: Source) -> Result<()> {
+        let prepared = self.0.prepared.borrow().clone().ok_or(Error::NotPrepared)?;
+        let shots = self.shots(source).await?;
+        let _until_it_ends = self.next_run().await;
+        play(&prepared, shots, &self.0.page, self.started()).await?;
+        drop(self.0.page.send(ToPage::Ended).await);
+        Ok(())
+    }
+
+    async fn shots(&self, source: Source) -> Result<Shots> {
         let state = &self.0;
-        let prepared = state.prepared.borrow().clone().ok_or(Error::NotPrepared)?;
-        let shots = match source {
+        Ok(match source {
             Source::Share => {
                 while state.shots.1.try_recv().is_ok() {}
                 Shots::Shared {
@@ -191,37 +276,81 @@ impl Worker {
             }
             Source::Pictures => Shots::Files(state.pictures.borrow().as_slice().into()),
             Source::Sample => Shots::Files(self.sample().await?),
+            Source::Nothing => Shots::nothing(),
+        })
+    }
+
+    /// Waits until the run before has ended; while what this gives is there, the next one waits.
+    async fn next_run(&self) -> Sender<()> {
+        let (guard, over) = bounded(1);
+        let before = self.0.over.borrow_mut().replace(over);
+        if let Some(before) = before {
+            let _ends = before.recv().await;
+        }
+        guard
+    }
+
+    fn started(&self) -> impl FnOnce(RunHandle) {
+        let state = self.0.clone();
+        move |run| *state.run.borrow_mut() = Some(run)
+    }
+
+    /// Brings here what a part of a configuration needs.
+    async fn join(&self, config: String, place: Place) -> Result<()> {
+        if place == Place::Voice && self.0.voice.borrow().is_none() {
+            let files = self.voice_files().await?;
+            *self.0.voice.borrow_mut() = Some(files);
+        }
+        *self.0.joined.borrow_mut() = Some(config);
+        drop(self.0.page.send(ToPage::Joined).await);
+        Ok(())
+    }
+
+    /// Plays the part of the graph that is here.
+    async fn start_part(&self, place: Place, source: Source, zero_unix_ms: f64) -> Result<()> {
+        let state = &self.0;
+        let ready = if place == Place::Engine {
+            let prepared = state.prepared.borrow().clone().ok_or(Error::NotPrepared)?;
+            let (graph, registry) = graph_of(&prepared, &self.shots(source).await?, &state.page)?;
+            Ready::new(graph, registry, place)
+        } else {
+            let config = state.joined.borrow().clone().ok_or(Error::NotPrepared)?;
+            let files = state.voice.borrow().clone().filter(|_| place == Place::Voice);
+            beside::part(&config, place, files, &state.devices.borrow(), &state.page)?
         };
-        let started = |run| *state.run.borrow_mut() = Some(run);
-        let played = play(&prepared, shots, &state.page, started).await;
-        state.run.borrow_mut().take();
-        played?;
+        let _until_it_ends = self.next_run().await;
+        state.devices.borrow().time.run_began(zero_unix_ms);
+        let ago_ms = (unix_ms() - zero_unix_ms).max(0.0);
+        let clock = Clock::new_since(Duration::from_secs_f64(ago_ms / 1e3));
+        let run = state.n_runs.get() + 1;
+        state.n_runs.set(run);
+        let serve = |bridges| {
+            let arrivals = outside::serve(&state.outside, run, bridges);
+            *state.arrivals.borrow_mut() = Some((run, arrivals));
+        };
+        ready.run(clock, &state.page, serve, self.started()).await?;
         drop(state.page.send(ToPage::Ended).await);
         Ok(())
     }
 
-    /// Brings the voice here and speaks what comes, as long as the worker lives.
-    async fn voice(&self) -> Result<()> {
+    async fn voice_files(&self) -> Result<VoiceFiles> {
         let fetcher = self.fetcher();
         let manifest = fetcher.manifest().await?;
         let listed = manifest.models.get(voice::VOICE).map(Vec::as_slice).unwrap_or_default();
         let mut files = fetcher.all(listed).await?.into_iter();
         let mut bytes = || files.next().map(|(_, bytes)| bytes).unwrap_or_default().into();
         let (onnx, json) = (bytes(), bytes());
+        Ok(VoiceFiles { onnx, json })
+    }
+
+    /// Brings the voice here and speaks what comes, as long as the worker lives.
+    async fn voice(&self) -> Result<()> {
+        let files = self.voice_files().await?;
         let (words, to_say) = bounded(1);
-        let (sound, heard) = bounded::<Sound>(2);
-        let post = self.0.sound.clone();
-        spawn_local(async move {
-            while let Ok(part) = heard.recv().await {
-                let samples = Float32Array::from(&*part.samples);
-                // A page that is gone hears nothing.
-                drop(post.call3(&JsValue::NULL, &samples, &part.rate_hz.into(), &(part.turn as f64).into()));
-            }
-        });
         *self.0.words.borrow_mut() = Some(words);
         drop(self.0.page.send(ToPage::VoiceReady).await);
-        let started = |run| *self.0.run.borrow_mut() = Some(run);
-        voice::speak(VoiceFiles { onnx, json }, to_say, sound, started).await
+        let devices = self.0.devices.borrow().clone();
+        voice::speak(files, to_say, &devices, &self.0.page, self.started()).await
     }
 
     async fn sample(&self) -> Result<PictureFiles> {
@@ -245,14 +374,22 @@ fn faults_of(error: &pipeline::error::Error) -> Vec<String> {
 }
 
 /// Takes messages to the page, never more than it acknowledges.
-async fn pump(post: Function, messages: Receiver<ToPage>, free: Receiver<()>) {
+async fn pump(outside: Rc<Outside>, messages: Receiver<ToPage>, free: Receiver<()>) {
     while let Ok(message) = messages.recv().await {
         if free.recv().await.is_err() {
             return;
         }
         match serde_json::to_string(&message) {
-            Ok(text) => drop(post.call1(&JsValue::NULL, &JsValue::from_str(&text))),
+            Ok(text) => outside.post(&text),
             Err(error) => tracing::error!(%error, "a message to the page was lost"),
         }
     }
+}
+
+/// Milliseconds since 1970, by the clock that all threads of the page have.
+fn unix_ms() -> f64 {
+    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
+    scope
+        .performance()
+        .map_or_else(js_sys::Date::now, |performance| performance.time_origin() + performance.now())
 }

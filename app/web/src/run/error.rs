@@ -21,6 +21,10 @@ pub enum Error {
     Cancelled,
     #[error("nothing is prepared yet")]
     NotPrepared,
+    #[error("the microphone is gone: it was unplugged, or taken away")]
+    MicrophoneGone,
+    #[error("there is no loudspeaker: this browser gives the page no sound")]
+    NoLoudspeaker,
     #[error(transparent)]
     Engine(#[from] gpu::Error),
     #[error(transparent)]
@@ -46,10 +50,8 @@ impl Error {
             Self::Download { .. } => FailureKind::Network,
             Self::Cancelled => FailureKind::Cancelled,
             Self::Pipeline(pipeline::error::Error::Config { .. }) => FailureKind::Config,
-            // A stage that failed has the engine's error somewhere below.
-            error => causes(error)
-                .find_map(|cause| cause.downcast_ref::<gpu::Error>())
-                .map_or(FailureKind::Other, kind_of_engine),
+            // A stage that failed has the engine's error, or one of ours, somewhere below.
+            error => causes(error).find_map(kind_of_cause).unwrap_or(FailureKind::Other),
         }
     }
 }
@@ -60,6 +62,13 @@ fn kind_of_engine(error: &gpu::Error) -> FailureKind {
         gpu::Error::AdapterTooSmall { .. } | gpu::Error::OutOfMemory { .. } => FailureKind::GpuTooSmall,
         gpu::Error::DeviceLost { .. } => FailureKind::GpuLost,
         _ => FailureKind::Other,
+    }
+}
+
+fn kind_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<FailureKind> {
+    match cause.downcast_ref::<Error>() {
+        Some(Error::MicrophoneGone) => Some(FailureKind::NoMicrophone),
+        _ => cause.downcast_ref::<gpu::Error>().map(kind_of_engine),
     }
 }
 
@@ -83,6 +92,13 @@ mod tests {
             (Error::from(none), FailureKind::NoGpu),
             (Error::from(lost()), FailureKind::GpuLost),
             (Error::from(in_stage), FailureKind::GpuLost),
+            (
+                Error::from(pipeline::error::Error::Stage {
+                    stage: "microphone".into(),
+                    source: Box::new(Error::MicrophoneGone),
+                }),
+                FailureKind::NoMicrophone,
+            ),
             (Error::Cancelled, FailureKind::Cancelled),
             (Error::CutShort, FailureKind::Other),
         ];

@@ -1,12 +1,18 @@
-//! A configuration at work in the tab, without the tab: what stands in for devices ([`source`], [`sink`]), engines and models
-//! ([`prepared`]), a run ([`play`]). Nothing here knows JavaScript, so all of it is tested natively.
+//! A configuration at work in the tab, without the tab: what stands in for devices ([`source`], [`sink`]), sound ([`devices`],
+//! [`microphone`], [`speaker`]), engines and models ([`prepared`]), a run ([`play`]) and its parts ([`parts`], [`beside`]). Nothing
+//! here knows JavaScript, so all of it is tested natively.
 
+pub mod beside;
+pub mod devices;
 pub mod error;
+pub mod microphone;
+pub mod parts;
 pub mod plan;
 pub mod play;
 pub mod prepared;
 pub mod sink;
 pub mod source;
+pub mod speaker;
 pub mod text;
 pub mod voice;
 

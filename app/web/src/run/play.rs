@@ -7,6 +7,7 @@ use futures::future::{Either, join, select};
 use pipeline::events::Events;
 use pipeline::graph::Graph;
 use pipeline::packet::{Body, Event};
+use pipeline::registry::Registry;
 use pipeline::runtime::{Report, Run, RunHandle, RunOptions};
 use pipeline::time::Clock;
 
@@ -23,20 +24,40 @@ const TICK: Duration = Duration::from_millis(250);
 ///
 /// Errors: a stage that cannot be built; the first failure of a stage, after the others ended.
 pub async fn play(prepared: &Prepared, shots: Shots, page: &Sender<ToPage>, started: impl FnOnce(RunHandle)) -> Result<()> {
-    let config = match shots {
-        Shots::Shared { .. } => text::live(&prepared.config),
-        Shots::Files(_) => prepared.config.clone(),
-    };
-    let registry = prepared.registry(&shots, page);
-    let graph = Graph::from_toml(&config, &registry)?;
+    let (graph, registry) = graph_of(prepared, &shots, page)?;
     let options = RunOptions {
         clock: prepared.clock.clone(),
         ..RunOptions::default()
     };
-    let run = Run::start(&graph, &registry, options)?;
+    run(&graph, &registry, options, page, started).await
+}
+
+/// The graph of a prepared configuration over these pictures, and what its stages are built from.
+///
+/// Errors: those of a check, of which there are none: it was checked when it was prepared.
+pub fn graph_of(prepared: &Prepared, shots: &Shots, page: &Sender<ToPage>) -> Result<(Graph, Registry)> {
+    let config = match shots {
+        Shots::Shared { .. } => text::live(&prepared.config),
+        Shots::Files(_) => prepared.config.clone(),
+    };
+    let registry = prepared.registry(shots, page);
+    Ok((Graph::from_toml(&config, &registry)?, registry))
+}
+
+/// Plays a graph, or the part of it that is here, and tells the page of it.
+///
+/// Errors: as [`play`].
+pub async fn run(
+    graph: &Graph,
+    registry: &Registry,
+    options: RunOptions,
+    page: &Sender<ToPage>,
+    started: impl FnOnce(RunHandle),
+) -> Result<()> {
+    let run = Run::start(graph, registry, options)?;
     let handle = run.handle().clone();
     started(handle.clone());
-    let _ = page.send(ToPage::Began { links: shapes(&graph) }).await;
+    let _ = page.send(ToPage::Began { links: shapes(graph) }).await;
     let heard = hear(run.events(), page);
     let ticks = tick(&handle, page);
     // The events end with the run; the ticks never do.

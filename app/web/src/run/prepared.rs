@@ -1,5 +1,6 @@
 //! A configuration's text → engines at work with models on them, kept over runs.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,6 +9,7 @@ use app_sections::{EngineKind, EngineSection, ModelSection};
 use async_channel::Sender;
 use gpu::actor::{self, Timing};
 use gpu::engine::wgpu::{AdapterChoice, WgpuEngine};
+use gpu::protocol::speech::SpeechOptions;
 use gpu::protocol::{GpuHandle, LoadProgress};
 use gpu::weights::source::Source;
 use pipeline::error::Fault;
@@ -16,15 +18,23 @@ use pipeline::registry::Registry;
 use pipeline::time::Clock;
 use pipeline::trace::TraceHandle;
 use sim::{Kernels, SimEngine};
+use stages::stt::recognise::Ear;
+use stages::tts::voices::{VoiceFiles, Voices};
 use stages::{Env, Model, ModelText};
 
+use super::devices::Devices;
 use super::error::Result;
 use super::source::Shots;
-use super::{sink, source, text};
+use super::{microphone, sink, source, speaker, text, voice};
 use crate::protocol::{self, Notice, Progress, Ready, Step, ToPage};
 
-/// Models that travel with the page.
-pub const POCKET_MODELS: [&str; 1] = ["pocket-vl"];
+/// Models that travel with the page: the last one is wired as models of speech are, and hears nothing that makes sense.
+pub const POCKET_MODELS: [&str; 3] = ["pocket-vl", "pocket-asr", "parakeet-tdt-s1"];
+
+/// What a model that travels with the page is called there: where it lies in the program's tree does not matter.
+fn pocket_name(source: &str) -> &str {
+    source.rsplit('/').next().unwrap_or(source)
+}
 
 /// Engines and models of a configuration.
 pub struct Prepared {
@@ -34,29 +44,44 @@ pub struct Prepared {
     pub ready: Ready,
     engines: BTreeMap<String, GpuHandle>,
     models: BTreeMap<String, Model>,
+    ears: BTreeMap<(String, String), Ear>,
 }
 
 impl Prepared {
-    /// What a run's stages are built from.
+    /// What a run's stages are built from: those that are with the engines.
     pub fn registry(&self, shots: &Shots, page: &Sender<ToPage>) -> Registry {
         let env = Env {
             engines: self.engines.clone(),
             models: self.models.clone(),
-            ..Env::default()
+            ears: self.ears.clone(),
+            ..env_for_checks()
         };
-        registry(env, shots, page)
+        registry(env, shots, &Devices::default(), page)
+    }
+}
+
+/// Knows the names of the voices that travel with the page.
+pub fn env_for_checks() -> Env {
+    let mut voices = Voices::default();
+    let (onnx, json) = (Cow::Borrowed(&[][..]), Cow::Borrowed(&[][..]));
+    voices.add(voice::VOICE, VoiceFiles { onnx, json });
+    Env {
+        voices,
+        ..Env::default()
     }
 }
 
 /// The types of stage in the tab, and how sections are checked there.
-pub fn registry(env: Env, shots: &Shots, page: &Sender<ToPage>) -> Registry {
+pub fn registry(env: Env, shots: &Shots, devices: &Devices, page: &Sender<ToPage>) -> Registry {
     let mut registry = Registry::new();
     stages::register(&mut registry, &Arc::new(env));
     source::register(&mut registry, shots);
     sink::register(&mut registry, page);
+    microphone::register(&mut registry, devices);
+    speaker::register(&mut registry, devices, page);
     registry.model_check(|_, table| match ModelSection::read(table) {
         Err(faults) => faults,
-        Ok(section) if POCKET_MODELS.contains(&section.source.as_str()) => Vec::new(),
+        Ok(section) if POCKET_MODELS.contains(&pocket_name(&section.source)) => Vec::new(),
         Ok(section) => {
             let known = POCKET_MODELS.map(|name| format!("\"{name}\"")).join(", ");
             let message = format!("there is no model \"{}\" in the tab", section.source);
@@ -72,7 +97,10 @@ pub fn registry(env: Env, shots: &Shots, page: &Sender<ToPage>) -> Registry {
 /// Errors: all faults together.
 pub fn check(config: &str) -> std::result::Result<Graph, pipeline::error::Error> {
     let (page, _heard) = async_channel::bounded(1);
-    Graph::from_toml(config, &registry(Env::default(), &Shots::Files(Arc::from([])), &page))
+    Graph::from_toml(
+        config,
+        &registry(env_for_checks(), &Shots::nothing(), &Devices::default(), &page),
+    )
 }
 
 /// Checks the text, starts the engines that it uses, and loads the models onto them. `files` gives the files of a model by its
@@ -103,17 +131,27 @@ pub async fn prepare(
         };
         engines.insert(name.to_owned(), start_engine(&graph, name, timing, page).await?);
     }
-    let mut models = BTreeMap::new();
+    let (mut models, mut ears) = (BTreeMap::new(), BTreeMap::new());
     let mut weight_bytes = 0;
     for name in names(&graph, |stage| stage.model.as_deref()) {
         let Some(section) = graph.models().get(name).and_then(|table| ModelSection::read(table).ok()) else {
             continue;
         };
-        let source = files(&section.source).await?;
+        let source = files(pocket_name(&section.source)).await?;
+        let users = graph.stages().iter().filter(|stage| stage.model.as_deref() == Some(name));
+        let users: BTreeSet<&str> = users.filter_map(|stage| stage.engine.as_deref()).collect();
+        if is_of_speech(&graph, name) {
+            for engine_name in users {
+                let Some(engine) = engines.get(engine_name) else { continue };
+                let ear = load_ear(engine, &source, &section, page).await?;
+                weight_bytes += ear.info.weight_bytes;
+                ears.insert((name.to_owned(), engine_name.to_owned()), ear);
+            }
+            continue;
+        }
         let text = Arc::new(ModelText::load(&*source).await?);
         let mut loaded = BTreeMap::new();
-        let users = graph.stages().iter().filter(|stage| stage.model.as_deref() == Some(name));
-        for engine_name in users.filter_map(|stage| stage.engine.as_deref()).collect::<BTreeSet<_>>() {
+        for engine_name in users {
             let Some(engine) = engines.get(engine_name) else { continue };
             let info = load(engine, &source, &section, page).await?;
             weight_bytes += info.weight_bytes;
@@ -142,6 +180,7 @@ pub async fn prepare(
         ready,
         engines,
         models,
+        ears,
     })
 }
 
@@ -193,12 +232,33 @@ async fn start_engine(graph: &Graph, name: &str, timing: Timing, page: &Sender<T
     Ok(actor::start(name, timing, make).await?)
 }
 
+/// Whether the stages that use a model hear with it.
+fn is_of_speech(graph: &Graph, name: &str) -> bool {
+    let mut users = graph.stages().iter().filter(|stage| stage.model.as_deref() == Some(name));
+    users.any(|stage| stage.type_name.starts_with("stt."))
+}
+
 async fn load(
     engine: &GpuHandle,
     source: &Arc<dyn Source>,
     section: &ModelSection,
     page: &Sender<ToPage>,
 ) -> Result<gpu::protocol::ModelInfo> {
+    let load = |tell| engine.load(source.clone(), section.load_options(), Some(tell));
+    Ok(telling(page, load).await?)
+}
+
+async fn load_ear(engine: &GpuHandle, source: &Arc<dyn Source>, section: &ModelSection, page: &Sender<ToPage>) -> Result<Ear> {
+    let options = SpeechOptions {
+        quant: section.load_options().quant,
+        ..SpeechOptions::default()
+    };
+    let load = |tell| stages::stt::model::load(engine, source.clone(), options, Some(tell));
+    Ok(telling(page, load).await?)
+}
+
+/// Tells the page how far a load is.
+async fn telling<T>(page: &Sender<ToPage>, load: impl AsyncFnOnce(Sender<LoadProgress>) -> T) -> T {
     let (tell, told) = async_channel::bounded::<LoadProgress>(4);
     let progress = async {
         while let Ok(progress) = told.recv().await {
@@ -209,7 +269,6 @@ async fn load(
             }));
         }
     };
-    let load = engine.load(source.clone(), section.load_options(), Some(tell));
-    let (loaded, ()) = futures::join!(load, progress);
-    Ok(loaded?)
+    let (loaded, ()) = futures::join!(load(tell), progress);
+    loaded
 }

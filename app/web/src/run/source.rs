@@ -32,6 +32,13 @@ pub enum Shots {
     Files(PictureFiles),
 }
 
+impl Shots {
+    /// Nothing is looked at.
+    pub fn nothing() -> Self {
+        Self::Files(Arc::from([]))
+    }
+}
+
 /// The keys of all `capture.*`. What says where a source is has no meaning in the tab.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -5,12 +5,21 @@ use toml::{Table, Value};
 /// Types of stage through which pictures and what is asked about them go, one at a time.
 const HOPS: [&str; 4] = ["vision.", "chat.", "tokens.encode", "llm.generate"];
 
+/// Of a screen that is only looked at when it is asked about.
+const PICTURES_FPS: f64 = 0.5;
+
 /// The text as it is for what is shared live: the newest frame is worth more than those that wait, so links of frames and of
 /// prompts hold one packet and drop the oldest. A text that is no TOML is kept for its check to say so.
+///
+/// A conversation's text stays: it has each picture only when it is asked about it.
 pub fn live(text: &str) -> String {
     edit(text, |document| {
+        let is_talk = |stage: &mut Table| type_of(stage) == "chat.talk";
+        if sections(document, "stage").any(is_talk) {
+            return;
+        }
         for stage in sections(document, "stage") {
-            let kind = stage.get("type").and_then(Value::as_str).unwrap_or_default();
+            let kind = type_of(stage);
             if !HOPS.iter().any(|hop| kind.starts_with(hop)) {
                 continue;
             }
@@ -58,6 +67,45 @@ pub fn prompted(text: &str, prompt: &str) -> String {
     })
 }
 
+/// The text of a conversation with what the page needs to show it: what is heard, who speaks. Of a screen that is looked at it
+/// wants a picture every two seconds, of which most are never asked about. Of any other text, the same in the order in which all
+/// changes of this file leave it.
+pub fn tapped(text: &str) -> String {
+    edit(text, |document| {
+        let Some(stages) = document.get_mut("stage").and_then(Value::as_table_mut) else {
+            return;
+        };
+        let named = |kind: &str| {
+            let mut found = stages.iter().filter_map(|(name, stage)| Some((name, stage.as_table()?)));
+            found
+                .find(|(_, stage)| type_of(stage).starts_with(kind))
+                .map(|(name, _)| name.clone())
+        };
+        let is_talk = named("chat.talk").is_some();
+        let taps = [
+            ("page_heard", super::sink::HEARD, "stt."),
+            ("page_voice", super::sink::VOICE, "vad."),
+        ];
+        let taps = taps.map(|(name, kind, of)| (name, kind, named(of)));
+        for (name, kind, from) in taps {
+            if let (Some(from), true) = (from, is_talk) {
+                let tap = [("type", kind.into()), ("input", from.into()), ("deadline_ms", "none".into())];
+                let tap = tap.map(|(key, value): (&str, Value)| (key.to_owned(), value));
+                stages.insert(name.to_owned(), Value::Table(tap.into_iter().collect()));
+            }
+        }
+        for stage in stages.iter_mut().filter_map(|(_, stage)| stage.as_table_mut()) {
+            if is_talk && super::source::TYPES.contains(&type_of(stage)) {
+                stage.insert("fps".into(), PICTURES_FPS.into());
+            }
+        }
+    })
+}
+
+fn type_of(stage: &Table) -> &str {
+    stage.get("type").and_then(Value::as_str).unwrap_or_default()
+}
+
 fn edit(text: &str, change: impl FnOnce(&mut Table)) -> String {
     let Ok(mut document) = text.parse::<Table>() else {
         return text.to_owned();
@@ -94,6 +142,23 @@ mod tests {
             "no word is dropped"
         );
         assert_eq!(live("[stage"), "[stage");
+    }
+
+    #[test]
+    fn a_conversation_is_tapped_and_nothing_else_of_it_changes() {
+        const TALK: &str = include_str!("../../../../configs/talk.toml");
+        let mut table: Table = tapped(TALK).parse().unwrap();
+        let original: Table = TALK.parse().unwrap();
+        let stages = table["stage"].as_table_mut().unwrap();
+        assert_eq!(stages["page_heard"]["input"].as_str(), Some("stt"));
+        assert_eq!(stages["page_voice"]["input"].as_str(), Some("vad"));
+        assert_eq!(stages["screen"]["fps"].as_float(), Some(PICTURES_FPS));
+        stages.remove("page_heard");
+        stages.remove("page_voice");
+        stages["screen"].as_table_mut().unwrap().remove("fps");
+        assert_eq!(table, original);
+        assert_eq!(tapped(NARRATE).parse::<Table>(), NARRATE.parse::<Table>());
+        assert_eq!(live(TALK).parse::<Table>(), TALK.parse::<Table>());
     }
 
     #[test]

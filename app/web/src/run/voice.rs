@@ -1,9 +1,9 @@
-//! The voice: words of the page → sound for the page, by a graph of its own that runs in the CPU worker. Cutting it from the
-//! narration's graph keeps synthesis out of the way of the GPU's worker; the page is the bridge between them.
+//! Reading aloud: words of the page → sound, by a graph of its own that runs in the voice's worker. Cutting it from the narration's
+//! graph keeps synthesis out of the way of the GPU's worker; the page says what is worth reading.
 
 use async_channel::{Receiver, Sender};
 use pipeline::actor::{Context, Stage};
-use pipeline::error::{Closed, StageError};
+use pipeline::error::StageError;
 use pipeline::graph::Graph;
 use pipeline::packet::{Body, Finish, PacketKind, Text};
 use pipeline::registry::{BuildContext, Factory, Registry};
@@ -13,7 +13,10 @@ use stages::Env;
 use stages::tts::voices::{VoiceFiles, Voices};
 use std::sync::Arc;
 
+use super::devices::Devices;
 use super::error::Result;
+use super::speaker;
+use crate::protocol::ToPage;
 
 /// The voice that travels with the page.
 pub const VOICE: &str = "joe";
@@ -33,16 +36,6 @@ input = { from = "words", size = 1, when_full = "drop_oldest" }
 type  = "sink.speaker"
 input = { from = "voice", size = 2, when_full = "wait" }
 "#;
-
-/// Samples for the page.
-#[derive(Clone, Debug)]
-pub struct Sound {
-    /// The turn that they belong to: it grows by one whenever the voice is hushed.
-    pub turn: u64,
-    pub rate_hz: u32,
-    /// Mono, −1 … 1.
-    pub samples: Arc<[f32]>,
-}
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -68,50 +61,34 @@ impl Stage for PageWords {
     }
 }
 
-/// Hands sound to the page.
-struct PageSpeaker(Sender<Sound>);
-
-impl Stage for PageSpeaker {
-    async fn run(self, ctx: Context) -> std::result::Result<(), StageError> {
-        while let Some(packet) = ctx.recv().await {
-            if let Body::Audio(audio) = packet.body {
-                let sound = Sound {
-                    turn: packet.turn,
-                    rate_hz: audio.rate_hz,
-                    samples: audio.samples,
-                };
-                ctx.waiting(self.0.send(sound)).await.map_err(|_| Closed)?;
-            }
-            ctx.done();
-        }
-        Ok(())
-    }
-}
-
 /// Speaks `words` until their sender is gone. `started` is given what steers the run: a new turn hushes it.
 ///
-/// Errors: a voice that cannot be read; the failure of a stage.
+/// Errors: no loudspeaker among `devices`; a voice that cannot be read; the failure of a stage.
 pub async fn speak(
     files: VoiceFiles,
     words: Receiver<String>,
-    sound: Sender<Sound>,
+    devices: &Devices,
+    page: &Sender<ToPage>,
     started: impl FnOnce(RunHandle),
 ) -> Result<()> {
-    let mut voices = Voices::default();
-    voices.add(VOICE, files);
-    let env = Env {
-        voices,
-        ..Env::default()
-    };
     let mut registry = Registry::new();
-    stages::register(&mut registry, &Arc::new(env));
+    stages::register(&mut registry, &Arc::new(env_with(files)));
     let build = move |_: NoKeys, _: &BuildContext<'_>| Ok(PageWords(words.clone()));
     registry.add("page.words", Factory::new(build).gives(&[PacketKind::Text]));
-    let build = move |_: NoKeys, _: &BuildContext<'_>| Ok(PageSpeaker(sound.clone()));
-    registry.add("sink.speaker", Factory::new(build).input("audio", &[PacketKind::Audio]));
+    speaker::register(&mut registry, devices, page);
     let graph = Graph::from_toml(GRAPH, &registry)?;
     let run = Run::start(&graph, &registry, RunOptions::default())?;
     started(run.handle().clone());
     run.join().await?;
     Ok(())
+}
+
+/// Surroundings with the voice that travels with the page.
+pub fn env_with(files: VoiceFiles) -> Env {
+    let mut voices = Voices::default();
+    voices.add(VOICE, files);
+    Env {
+        voices,
+        ..Env::default()
+    }
 }

@@ -1,9 +1,13 @@
 //! The worker's work without a browser: the unmodified configuration on the simulator, and the voice.
 
+mod device;
+mod talk;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use app_web::protocol::{EngineKind, FailureKind, ToPage};
+use app_web::run::devices::Devices;
 use app_web::run::prepared::prepare;
 use app_web::run::source::Shots;
 use app_web::run::{Error, Result, play, voice};
@@ -11,7 +15,7 @@ use async_channel::bounded;
 use gpu::weights::source::{Folder, Source};
 use stages::tts::voices::VoiceFiles;
 
-const NARRATE: &str = include_str!("../../../configs/narrate.toml");
+const NARRATE: &str = include_str!("../../../../configs/narrate.toml");
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -100,16 +104,24 @@ async fn words_become_sound_that_is_not_silent() {
         json: read("joe.onnx.json").into(),
     };
     let (say, words) = bounded(2);
-    let (sound, heard) = bounded(64);
+    let (loudspeaker, device) = device::loudspeaker(48_000);
+    let devices = Devices {
+        loudspeaker: Some(loudspeaker),
+        ..Devices::default()
+    };
+    let (page, told) = bounded(64);
     say.send("An error dialog.".to_owned()).await.unwrap();
     drop(say);
-    voice::speak(voice_files, words, sound, |_| ()).await.unwrap();
-    let (mut n_samples, mut energy, mut rate_hz) = (0, 0.0, 0);
-    while let Ok(part) = heard.try_recv() {
-        n_samples += part.samples.len();
-        energy += part.samples.iter().map(|x| f64::from(x * x)).sum::<f64>();
-        rate_hz = part.rate_hz;
+    let sounded = device.sounded();
+    tokio::select! {
+        spoken = voice::speak(voice_files, words, &devices, &page, |_| ()) => spoken.unwrap(),
+        () = device.play_at_once() => panic!("the loudspeaker ends first"),
     }
+    let sounded = sounded.lock().unwrap().clone();
+    let speaking: Vec<ToPage> = std::iter::from_fn(|| told.try_recv().ok()).collect();
+    assert_eq!(speaking, [ToPage::Speaking { on: true }, ToPage::Speaking { on: false }]);
+    let (n_samples, rate_hz) = (sounded.len(), 48_000);
+    let energy = sounded.iter().map(|x| f64::from(x * x)).sum::<f64>();
     let seconds = n_samples as f64 / f64::from(rate_hz);
     assert!((0.5..4.0).contains(&seconds), "{seconds} s");
     assert!((energy / n_samples as f64).sqrt() > 0.01, "it is silent");
