@@ -175,8 +175,8 @@ mod tests {
         }
         let mean = sum / n as f32;
         println!("{n} windows: worst {worst:.4}, mean {mean:.5}");
-        // f16 weights: 0.028 and 0.0003 over 300 s of speech.
-        assert!(n > 400 && worst < 0.03 && mean < 1e-3, "{n} windows: {worst} {mean}");
+        // f16 weights: 0.0014 at most over 300 s of speech in onnxruntime, 0.0013 and 0.00007 here.
+        assert!(n > 400 && worst < 0.01 && mean < 5e-4, "{n} windows: {worst} {mean}");
     }
 
     #[test]
