@@ -1,5 +1,6 @@
 //! The engine's worker as the page sees it, and what the page does with it: share, prepare, start, stop.
 
+mod step;
 mod voice;
 
 use std::cell::RefCell;
@@ -96,6 +97,8 @@ pub struct Client {
     /// What the worker was last prepared with.
     prepared: StoredValue<Option<(String, EngineKind)>>,
     asked_for_plan: StoredValue<bool>,
+    /// A step is to be measured once the engine is ready, on a GPU like this.
+    to_measure: StoredValue<Option<Option<String>>>,
     /// The worker that speaks, once it is wanted.
     speaker: StoredValue<Rc<RefCell<Option<Worker>>>, LocalStorage>,
     /// How often it was hushed: sound of an older turn is not played.
@@ -115,6 +118,7 @@ impl Client {
             pictures: RwSignal::new(Vec::new()),
             prepared: StoredValue::new(None),
             asked_for_plan: StoredValue::new(false),
+            to_measure: StoredValue::new(None),
             speaker: StoredValue::new_local(Rc::default()),
             hushed: StoredValue::new(0),
             voice: RwSignal::new(VoiceState::Off),
@@ -170,9 +174,11 @@ impl Client {
             ToPage::WantShot => self.send_shot(),
             ToPage::Ready(_) => {
                 self.session.update(|session| session.hear(message, platform::now_ms()));
-                if let Some(source) = self.source.get_untracked() {
-                    self.post(&ToEngine::Start { source });
+                match self.source.get_untracked() {
+                    Some(source) => self.post(&ToEngine::Start { source }),
+                    None => self.session.update(Session::rest),
                 }
+                self.step_when_ready();
             }
             message => {
                 let is_end = matches!(message, ToPage::Ended | ToPage::Failed(_));
@@ -268,15 +274,24 @@ impl Client {
     /// Prepares what is not prepared yet, then starts.
     fn begin(self, source: Source) {
         self.source.set(Some(source.clone()));
-        let kind = match self.settings.simulated.get_untracked() {
-            true => EngineKind::Simulator,
-            false => EngineKind::AsWritten,
-        };
-        let wanted = (self.settings.text(), kind);
+        let wanted = self.wanted();
         let is_ready = self.session.with_untracked(|session| session.ready.is_some());
         if is_ready && self.prepared.get_value().as_ref() == Some(&wanted) {
             return self.post(&ToEngine::Start { source });
         }
+        self.prepare(wanted);
+    }
+
+    /// The configuration and the engines that the settings ask for.
+    fn wanted(self) -> (String, EngineKind) {
+        let kind = match self.settings.simulated.get_untracked() {
+            true => EngineKind::Simulator,
+            false => EngineKind::AsWritten,
+        };
+        (self.settings.text(), kind)
+    }
+
+    fn prepare(self, wanted: (String, EngineKind)) {
         self.session.update(Session::load);
         self.prepared.set_value(Some(wanted.clone()));
         let (config, engine) = wanted;

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_web::protocol::{Failure, FailureKind, Source, ToEngine, ToPage, WINDOW};
+use app_web::protocol::{Failure, FailureKind, MeasuredBy, Source, StepTold, ToEngine, ToPage, WINDOW};
 use app_web::run::plan;
 use app_web::run::prepared::{Prepared, check, prepare};
 use app_web::run::source::{PictureFiles, Shots, picture_from_rgba};
+use app_web::run::step;
 use app_web::run::voice::{self, Sound};
 use app_web::run::{Error, Result, play};
 use async_channel::{Receiver, Sender, bounded};
@@ -95,6 +96,25 @@ impl Worker {
                 }
                 Ok(())
             }),
+            Ok(ToEngine::Step { profile, measure }) => self.work(async move |worker| {
+                let message = match worker.step(profile.as_deref(), measure).await {
+                    Ok(told) => ToPage::Step(Box::new(told)),
+                    Err(error) => ToPage::NoStep {
+                        message: error.failure().message,
+                    },
+                };
+                drop(worker.0.page.send(message).await);
+                Ok(())
+            }),
+            Ok(ToEngine::Compare) => self.work(async move |worker| {
+                let clock = Clock::new();
+                let prepared = worker.0.prepared.borrow().clone();
+                for row in step::compared(prepared.as_ref().and_then(|prepared| prepared.answering.as_ref())) {
+                    drop(worker.0.page.send(ToPage::Compared(row)).await);
+                    clock.sleep(Duration::from_millis(1)).await;
+                }
+                Ok(())
+            }),
             Ok(ToEngine::Start { source }) => self.work(async move |worker| worker.start(source).await),
             Ok(ToEngine::Stop) => {
                 if let Some(run) = &*state.run.borrow() {
@@ -176,6 +196,20 @@ impl Worker {
         *self.0.prepared.borrow_mut() = Some(Rc::new(prepared));
         drop(self.0.page.send(ToPage::Ready(ready)).await);
         Ok(())
+    }
+
+    async fn step(&self, profile: Option<&str>, measure: bool) -> Result<StepTold> {
+        let prepared = self.0.prepared.borrow().clone();
+        let answering = prepared.as_ref().and_then(|prepared| prepared.answering.as_ref());
+        if measure {
+            prepared.as_ref().ok_or(Error::NotPrepared)?;
+            answering.ok_or(Error::NoAnswer)?.measure().await?;
+        }
+        let told = step::told(answering, profile)?;
+        match measure && told.by == MeasuredBy::Nothing {
+            true => Err(Error::NothingMeasured),
+            false => Ok(told),
+        }
     }
 
     async fn start(&self, source: Source) -> Result<()> {

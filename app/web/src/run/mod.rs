@@ -7,6 +7,7 @@ pub mod play;
 pub mod prepared;
 pub mod sink;
 pub mod source;
+pub mod step;
 pub mod text;
 pub mod voice;
 
