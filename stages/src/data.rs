@@ -1,7 +1,6 @@
 //! Files that stages need besides models. The program carries them; a page, which has to travel first, fetches them and gives
 //! them to its workers.
 
-#[cfg(target_arch = "wasm32")]
 use std::sync::OnceLock;
 
 /// A file below `models`.
@@ -14,38 +13,24 @@ pub enum DataFile {
 }
 
 impl DataFile {
-    pub const ALL: [Self; 2] = [Self::Lexicon, Self::Silero];
-
-    /// Its folder and its name there.
-    pub fn place(self) -> (&'static str, &'static str) {
+    /// The folder that it alone is in.
+    pub fn folder(self) -> &'static str {
         match self {
-            Self::Lexicon => ("en-us", "lexicon.bin"),
-            Self::Silero => ("silero", "silero.onnx.zz"),
+            Self::Lexicon => "en-us",
+            Self::Silero => "silero",
         }
     }
 
-    /// Its contents; nothing before they were given.
-    #[cfg(not(target_arch = "wasm32"))]
+    /// Its contents: what was given, else what the program carries.
     pub fn bytes(self) -> &'static [u8] {
-        match self {
-            Self::Lexicon => include_bytes!("../../models/en-us/lexicon.bin"),
-            Self::Silero => include_bytes!("../../models/silero/silero.onnx.zz"),
-        }
+        self.given().get().map_or(self.carried(), Vec::as_slice)
     }
 
-    /// Its contents; nothing before they were given.
-    #[cfg(target_arch = "wasm32")]
-    pub fn bytes(self) -> &'static [u8] {
-        self.given().get().map_or(&[], Vec::as_slice)
-    }
-
-    /// Gives its contents to what runs in this thread; the first time counts.
-    #[cfg(target_arch = "wasm32")]
+    /// Gives its contents to all that runs in this program; the first time counts.
     pub fn give(self, bytes: Vec<u8>) {
-        let _ = self.given().set(bytes);
+        let _is_there_already = self.given().set(bytes);
     }
 
-    #[cfg(target_arch = "wasm32")]
     fn given(self) -> &'static OnceLock<Vec<u8>> {
         static LEXICON: OnceLock<Vec<u8>> = OnceLock::new();
         static SILERO: OnceLock<Vec<u8>> = OnceLock::new();
@@ -53,5 +38,18 @@ impl DataFile {
             Self::Lexicon => &LEXICON,
             Self::Silero => &SILERO,
         }
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn carried(self) -> &'static [u8] {
+        match self {
+            Self::Lexicon => include_bytes!("../../models/en-us/lexicon.bin"),
+            Self::Silero => include_bytes!("../../models/silero/silero.onnx.zz"),
+        }
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn carried(self) -> &'static [u8] {
+        &[]
     }
 }

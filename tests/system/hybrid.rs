@@ -16,6 +16,8 @@ use gpu::weights::source::Folder;
 use gpu::weights::{Format, Weight, WeightPart};
 use sim::SimEngine;
 use sim::hybrid::{Mixed, ShadowHandle, Traffic, TrafficHandle};
+use sim::timing::impossible::Switches;
+use sim::timing::{Device, bundled};
 use tests::golden::{Scope, compare};
 use tests::{Kernels, sim_engine, wgpu_engine};
 
@@ -219,6 +221,8 @@ fn a_shadows_table_adds_up_to_the_step_that_the_clock_measures() -> Result<()> {
         return Ok(());
     }
     drop(engine);
+    let profile = bundled::find("lavapipe").context("a bundled profile")?;
+    let (modelled, impossible) = (Device::new(profile.clone()), Switches::ON.over(profile));
     let mut found = Vec::new();
     // A busy machine may stop us between the two clocks, which makes the clock's time longer and never shorter: of some tries the best
     // counts, and none may be above it.
@@ -237,6 +241,21 @@ fn a_shadows_table_adds_up_to_the_step_that_the_clock_measures() -> Result<()> {
         assert_eq!(table.recordings["products"].count, 4);
         assert_eq!(table.kernels.iter().map(|line| line.times.count).sum::<u64>(), 24);
         found.push((table.sum_s() - clock_s) / clock_s);
+        let step = handle
+            .step("products", &modelled, &impossible)
+            .context("no play was measured")?;
+        assert!(step.count == 4 && step.has_spans() && step.dispatches.len() == 6, "{step:?}");
+        let spans: Vec<_> = step.dispatches.iter().filter_map(|dispatch| dispatch.span).collect();
+        let in_order = spans
+            .windows(2)
+            .all(|two| two[0].begin_s + two[0].taken_s <= two[1].begin_s + 1e-9);
+        assert!(in_order, "{spans:?}");
+        let end_s = spans[5].begin_s + spans[5].taken_s;
+        let whole_s = step.measured_s.context("it has stamps")?;
+        assert!(
+            (end_s - whole_s).abs() < 1e-6 && (whole_s * 4.0 - table.sum_s()).abs() < 1e-9,
+            "{end_s} of {whole_s}"
+        );
     }
     println!("off by {found:?}");
     assert!(found.iter().all(|off| *off < 0.05), "{found:?}");

@@ -16,10 +16,11 @@ const page = await open(browser, { before });
 const link = (name) => page.getByRole("link", { name, exact: true }).click();
 const button = (name) => page.getByRole("button", { name, exact: true });
 
-async function looks(name, only = LOOKS) {
+async function looks(name, only = LOOKS, before = async () => {}) {
   for (const [scheme, width] of only) {
     await page.emulateMedia({ colorScheme: scheme });
     await page.setViewportSize({ width, height: width > 600 ? 800 : 844 });
+    await before();
     await page.waitForTimeout(250);
     await page.screenshot({ path: `${folder}/${name}-${scheme}-${width}.png`, fullPage: width < 600 });
   }
@@ -62,6 +63,13 @@ await looks("pipeline");
 await link("Narrate");
 await page.getByRole("heading", { level: 1, name: "Done" }).waitFor({ timeout: 240_000 });
 await looks("done", [["light", 1280]]);
+await link("Simulator");
+await button("Measure it here").click();
+await page.locator("figure.step figcaption").getByText(/^Real /).waitFor({ timeout: 240_000 });
+await page.locator("#step-title").scrollIntoViewIfNeeded();
+await page.getByRole("slider", { name: "Dispatch" }).fill("20");
+await looks("step", LOOKS, () => page.locator("#step-title").evaluate((title) => title.closest("section").scrollIntoView()));
+await looks("gpus", LOOKS.slice(0, 2), () => page.locator("#gpus-title").evaluate((title) => title.closest("section").scrollIntoView()));
 
 // A conversation, on the processor: beside a GPU in software the voice would get no time.
 await link("Settings");

@@ -236,6 +236,37 @@ test("tiny-gpu is stepped to its end, and the impossible one is faster", () =>
     return rows.at(-1).trim();
   }));
 
+test("a decode step is measured beside what it could take, and looked at by keyboard", () =>
+  withPage({}, async (page) => {
+    await page.getByRole("link", { name: "Simulator" }).click();
+    const said = page.locator("figure.step figcaption");
+    await said.getByText(/^Not measured; modelled/).waitFor();
+    await page.locator(".gpus tbody tr").nth(9).waitFor();
+    assert.match(await page.locator(".gpus tbody").textContent(), /4090.*3060/s, "the fastest comes first");
+    await button(page, "Load the model and measure").press("Enter");
+    await said.getByText(/^Real /).waitFor({ timeout: 180_000 * patience });
+    const names = await page.locator("figure.step svg").evaluateAll((all) => all.map((svg) => svg.getAttribute("aria-label")));
+    assert.deepEqual(names.map((name) => name.split(":")[0]), ["Real", "Modelled", "Impossible"]);
+    const slider = page.getByRole("slider", { name: "Dispatch" });
+    await slider.focus();
+    await page.keyboard.press("ArrowRight");
+    assert.match(await slider.getAttribute("aria-valuetext"), /^Dispatch 2 of \d+: \w+, .*Modelled .*most of it/);
+    const modelled = async () => (await said.textContent()).match(/modelled ([\d.]+ \S+),/)[1];
+    const before = await modelled();
+    await page.getByLabel("Modelled as").selectOption({ label: await page.locator("option").filter({ hasText: "4090" }).first().textContent() });
+    await page.waitForFunction((before) => !document.querySelector("figure.step figcaption").textContent.includes(`modelled ${before},`), before);
+    const measured = await said.textContent();
+    assert.match(measured, /^Real /, "what was measured stays");
+    await page.getByText("The same by kernel, as a table").click();
+    assert.match(await page.locator("[aria-label='The step by kernel'] tbody").textContent(), /[a-z_]+\d+/);
+    await page.locator(".gpus").getByText("Here, measured").waitFor();
+    assert.deepEqual(await faultsOf(page, "Simulator measured"), []);
+    // It was loaded for that alone: nothing is narrated, and the start screen is as it was.
+    await page.getByRole("link", { name: "Narrate" }).click();
+    await titled(page, "Hear what is on your screen");
+    return measured;
+  }));
+
 test("everything is reached by keyboard", () =>
   withPage({ before: (page) => fakeScreen(page, ["000"]) }, async (page) => {
     const names = [];
@@ -260,6 +291,7 @@ test("axe finds nothing, light and dark, wide and narrow", () =>
       await page.setViewportSize({ width, height: 844 });
       for (const screen of ["Narrate", "Models", "Pipeline", "Simulator", "Settings", "About"]) {
         await page.getByRole("link", { name: screen, exact: true }).click();
+        if (screen === "Simulator") await page.locator("figure.step figcaption").waitFor();
         faults.push(...(await faultsOf(page, `${screen} ${scheme} ${width}`)));
         const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         if (overflow > 0) faults.push(`${screen} ${width}: ${overflow} pixels too wide`);

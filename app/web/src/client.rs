@@ -1,5 +1,6 @@
 //! The engine's worker as the page sees it, and what the page does with it: share, prepare, start, stop.
 
+mod step;
 mod talk;
 mod voice;
 
@@ -102,6 +103,8 @@ pub struct Client {
     /// What the worker was last prepared with.
     prepared: StoredValue<Option<(String, EngineKind)>>,
     asked_for_plan: StoredValue<bool>,
+    /// A step is to be measured once the engine is ready, on a GPU like this.
+    to_measure: StoredValue<Option<Option<String>>>,
     /// The worker that speaks, once it is wanted.
     speaker: StoredValue<Rc<RefCell<Option<Worker>>>, LocalStorage>,
     pub voice: RwSignal<VoiceState>,
@@ -123,6 +126,7 @@ impl Client {
             pictures: RwSignal::new(Vec::new()),
             prepared: StoredValue::new(None),
             asked_for_plan: StoredValue::new(false),
+            to_measure: StoredValue::new(None),
             speaker: StoredValue::new_local(Rc::default()),
             voice: RwSignal::new(VoiceState::Off),
             mode: RwSignal::new(Mode::Narrate),
@@ -181,6 +185,7 @@ impl Client {
             ToPage::Ready(_) => {
                 self.session.update(|session| session.hear(message, platform::now_ms()));
                 self.engine_ready();
+                self.step_when_ready();
             }
             message => {
                 // The end of a run after which another is asked for already is no end of what that one needs.
@@ -288,16 +293,25 @@ impl Client {
     /// Prepares what is not prepared yet, then starts.
     fn begin(self, source: Source) {
         self.source.set(Some(source.clone()));
-        let kind = match self.settings.simulated.get_untracked() {
-            true => EngineKind::Simulator,
-            false => EngineKind::AsWritten,
-        };
-        let wanted = (self.text(), kind);
+        let wanted = self.wanted();
         self.join(&wanted.0);
         let is_ready = self.session.with_untracked(|session| session.ready.is_some());
         if is_ready && self.prepared.get_value().as_ref() == Some(&wanted) {
             return self.engine_ready();
         }
+        self.prepare(wanted);
+    }
+
+    /// The configuration and the engines that the settings ask for.
+    fn wanted(self) -> (String, EngineKind) {
+        let kind = match self.settings.simulated.get_untracked() {
+            true => EngineKind::Simulator,
+            false => EngineKind::AsWritten,
+        };
+        (self.text(), kind)
+    }
+
+    fn prepare(self, wanted: (String, EngineKind)) {
         self.session.update(Session::load);
         self.prepared.set_value(Some(wanted.clone()));
         let (config, engine) = wanted;

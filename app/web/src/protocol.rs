@@ -4,6 +4,7 @@
 //! page has a bound, and waits. Counters are told only while there is room.
 
 use serde::{Deserialize, Serialize};
+use sim::hybrid::Step as DecodeStep;
 
 /// Messages to the page that may be unacknowledged.
 pub const WINDOW: usize = 8;
@@ -22,6 +23,11 @@ pub enum ToEngine {
     Check { config: String },
     /// Say how models would do on GPUs, before any download.
     Plan,
+    /// Say what a decode step takes on its engine, on a GPU like `profile` (none: like the adapter) and on the impossible one;
+    /// after measuring it anew, or with what was measured so far.
+    Step { profile: Option<String>, measure: bool },
+    /// Say what that step takes on every GPU that is known.
+    Compare,
     /// Play the graph that was prepared.
     Start { source: Source },
     /// Let what is on its way arrive, then end.
@@ -130,6 +136,13 @@ pub enum ToPage {
     Planned {
         rows: Vec<PlanRow>,
     },
+    Step(Box<StepTold>),
+    /// Why there is no step to tell of.
+    NoStep {
+        message: String,
+    },
+    /// The step on one more GPU.
+    Compared(GpuRow),
     /// A run has begun; what it consists of.
     Began {
         links: Vec<LinkShape>,
@@ -174,6 +187,58 @@ pub struct PlanRow {
     pub tokens_per_s: Option<f64>,
     /// From a picture of 640 × 360 to the first word, in milliseconds.
     pub first_word_ms: Option<f64>,
+}
+
+/// A decode step of the model that answers, or of the page's own where none is loaded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepTold {
+    pub model: String,
+    /// What it lies on; none: it is not loaded.
+    pub adapter: Option<String>,
+    pub by: MeasuredBy,
+    /// The GPU that is modelled: its key and its name.
+    pub profile: String,
+    pub profile_name: String,
+    pub likeness: Likeness,
+    /// What the impossible one has over it, in words.
+    pub switches: String,
+    pub step: DecodeStep,
+}
+
+/// How the real time was had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MeasuredBy {
+    /// A time stamp before and behind each dispatch.
+    Stamps,
+    /// The clock: the step as a whole.
+    Clock,
+    /// It was not measured.
+    Nothing,
+}
+
+/// Why a profile is modelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Likeness {
+    /// It is the adapter's, by its name.
+    ByName,
+    /// The adapter's name is none that is known; this is of its kind.
+    OfItsKind,
+    /// The person chose it.
+    Chosen,
+}
+
+/// The step on a GPU of which there is a profile.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GpuRow {
+    pub key: String,
+    pub name: String,
+    pub step_s: f64,
+    pub waits_for: String,
+    /// With a perfect cache, no latency and 500 times the arithmetic.
+    pub impossible_s: f64,
+    pub impossible_waits_for: String,
 }
 
 /// Models lie on their engines.

@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use crate::protocol::{Counters, Failure, FailureKind, LinkShape, Notice, PlanRow, Progress, Rate, Ready, Step, ToPage, Words};
+use crate::protocol::{
+    Counters, Failure, FailureKind, GpuRow, LinkShape, MeasuredBy, Notice, PlanRow, Progress, Rate, Ready, Step, StepTold,
+    ToPage, Words,
+};
 
 /// How many answers are kept.
 const MAX_ENTRIES: usize = 200;
@@ -113,6 +116,18 @@ impl Announcer {
     }
 }
 
+/// A decode step on the engine and elsewhere.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stepped {
+    pub told: Option<StepTold>,
+    /// Why there is nothing newer.
+    pub problem: Option<String>,
+    /// It was asked for and has not come.
+    pub is_measuring: bool,
+    /// On each GPU that is known.
+    pub gpus: Vec<GpuRow>,
+}
+
 /// All that the page knows of the engine's worker.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Session {
@@ -123,6 +138,7 @@ pub struct Session {
     /// Of the configuration as it was last checked.
     pub faults: Vec<String>,
     pub plan: Vec<PlanRow>,
+    pub stepped: Stepped,
     /// Oldest first.
     pub entries: VecDeque<Entry>,
     pub links: Vec<LinkShape>,
@@ -150,10 +166,29 @@ impl Session {
 
     pub fn fail(&mut self, kind: FailureKind, message: impl Into<String>) {
         let message = message.into();
+        if std::mem::take(&mut self.stepped.is_measuring) {
+            self.stepped.problem = Some(match kind {
+                FailureKind::Cancelled => "Loading was cancelled.".to_owned(),
+                _ => message.clone(),
+            });
+        }
         self.phase = match kind {
             FailureKind::Cancelled => Phase::Start,
             kind => Phase::Failed(Failure { kind, message }),
         };
+    }
+
+    /// A step is to be measured.
+    pub fn measure(&mut self) {
+        self.stepped.is_measuring = true;
+        self.stepped.problem = None;
+    }
+
+    /// The engine is ready, and nobody wants it to narrate.
+    pub fn rest(&mut self) {
+        if self.phase == Phase::Loading {
+            self.phase = Phase::Start;
+        }
     }
 
     /// Takes in a message of the worker.
@@ -201,6 +236,28 @@ impl Session {
                     self.phase = Phase::Over;
                 }
                 (self.is_voice, self.is_sounding) = (false, false);
+            }
+            ToPage::Step(told) => {
+                let gpus = std::mem::take(&mut self.stepped.gpus);
+                // What comes for another profile while one is measured is not what is waited for.
+                let is_measuring = self.stepped.is_measuring && told.by == MeasuredBy::Nothing;
+                self.stepped = Stepped {
+                    told: Some(*told),
+                    problem: None,
+                    is_measuring,
+                    gpus,
+                };
+            }
+            ToPage::NoStep { message } => {
+                self.stepped.is_measuring = false;
+                self.stepped.problem = Some(message);
+            }
+            ToPage::Compared(row) => {
+                // Of another model than before: in its place.
+                match self.stepped.gpus.iter_mut().find(|old| old.key == row.key) {
+                    Some(old) => *old = row,
+                    None => self.stepped.gpus.push(row),
+                }
             }
             ToPage::Voice { on } => self.is_voice = on,
             ToPage::Speaking { on } => self.is_sounding = on,
@@ -457,6 +514,31 @@ mod tests {
         assert!(session.notice.is_some() && session.announced().contains("lost"));
         session.hear(words(0, "A window.", true), 2.0);
         assert_eq!(session.notice, None);
+    }
+
+    #[test]
+    fn a_step_is_waited_for_until_it_is_told_or_cannot_be() {
+        let mut session = Session::default();
+        session.load();
+        session.measure();
+        session.rest();
+        assert!(session.phase == Phase::Start && session.stepped.is_measuring);
+        let mut told = crate::run::step::told(None, None).unwrap();
+        session.hear(ToPage::Step(Box::new(told.clone())), 0.0);
+        assert!(session.stepped.is_measuring, "what comes first was asked for before");
+        told.by = MeasuredBy::Clock;
+        session.hear(ToPage::Step(Box::new(told.clone())), 0.0);
+        assert!(!session.stepped.is_measuring && session.stepped.told.as_ref() == Some(&told));
+        session.measure();
+        session.fail(FailureKind::Network, "no network");
+        assert_eq!(
+            (session.stepped.is_measuring, session.stepped.problem.as_deref()),
+            (false, Some("no network"))
+        );
+        session.measure();
+        assert_eq!(session.stepped.problem, None);
+        session.hear(ToPage::NoStep { message: "none".into() }, 0.0);
+        assert!(!session.stepped.is_measuring && session.stepped.told.is_some());
     }
 
     #[test]

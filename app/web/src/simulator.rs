@@ -2,7 +2,7 @@
 
 use sim::tiny_gpu::assembler::{Program, assemble};
 use sim::tiny_gpu::ideal::{Job, Worth, worth};
-use sim::tiny_gpu::{Config, Machine};
+use sim::tiny_gpu::{Channel, Config, Machine};
 
 /// Cycles after which a program counts as endless.
 pub const MAX_CYCLES: u64 = 100_000;
@@ -51,6 +51,21 @@ pub struct ChannelView {
     /// `None`: idle.
     pub address: Option<u8>,
     pub is_write: bool,
+    /// Whose request it is: a core, and its lane where lanes ask.
+    pub core: usize,
+    pub lane: Option<usize>,
+}
+
+impl ChannelView {
+    /// `reads 17 for core 1, lane 0`
+    pub fn words(&self) -> String {
+        let Some(address) = self.address else {
+            return "idle".to_owned();
+        };
+        let verb = if self.is_write { "writes" } else { "reads" };
+        let lane = self.lane.map_or(String::new(), |lane| format!(", lane {lane}"));
+        format!("{verb} {address} for core {}{lane}", self.core)
+    }
 }
 
 impl Bench {
@@ -139,13 +154,18 @@ impl Bench {
         cores.collect()
     }
 
+    /// Ways to data memory, which lanes share.
     pub fn channels(&self) -> Vec<ChannelView> {
+        let n_lanes = self.config.threads_per_block;
         let channels = self.machine.data_controller().channels.iter();
-        let view = |read: bool, write: bool, address: u8| ChannelView {
-            address: (read || write).then_some(address),
-            is_write: write,
-        };
-        channels.map(|c| view(c.read_valid, c.write_valid, c.address)).collect()
+        let view = |channel: &_| view(channel, |consumer| (consumer / n_lanes, Some(consumer % n_lanes)));
+        channels.map(view).collect()
+    }
+
+    /// Ways to the program, which cores share.
+    pub fn program_channels(&self) -> Vec<ChannelView> {
+        let channels = self.machine.program_controller().channels.iter();
+        channels.map(|channel| view(channel, |consumer| (consumer, None))).collect()
     }
 
     /// What each idealisation is worth for this program.
@@ -160,11 +180,26 @@ impl Bench {
         worth(&self.config, job).unwrap_or_default()
     }
 
+    /// Where it is known why.
+    fn why_endless(&self) -> String {
+        let threads = self.program.threads.unwrap_or(THREADS);
+        self.config.endless_block(threads).map_or(String::new(), |left| {
+            let dim = self.config.threads_per_block;
+            format!(
+                " {threads} threads leave a block of {left}, and one of fewer than {dim} never ends without branch divergence."
+            )
+        })
+    }
+
     /// The state in words, for who does not see the picture.
     pub fn told(&self) -> String {
         let mut text = match (self.is_done(), self.is_over()) {
             (true, _) => format!("Done after {} cycles.", self.cycles()),
-            (_, true) => format!("Not done after {} cycles: taken for endless.", self.cycles()),
+            (_, true) => format!(
+                "Not done after {} cycles: taken for endless.{}",
+                self.cycles(),
+                self.why_endless()
+            ),
             _ => format!("Cycle {}, {} blocks done.", self.cycles(), self.blocks_done()),
         };
         for (index, core) in self.cores().iter().enumerate() {
@@ -181,6 +216,16 @@ impl Bench {
             }
         }
         text
+    }
+}
+
+fn view(channel: &Channel, whose: impl Fn(usize) -> (usize, Option<usize>)) -> ChannelView {
+    let (core, lane) = whose(channel.consumer);
+    ChannelView {
+        address: (channel.read_valid || channel.write_valid).then_some(channel.address),
+        is_write: channel.write_valid,
+        core,
+        lane,
     }
 }
 
@@ -219,6 +264,35 @@ mod tests {
         assert!(faults.len() == 2 && faults[0].starts_with("line 1"), "{faults:?}");
         let mut endless = Bench::new(".threads 1\nagain: CMP R0, R0\nBRz again\nRET", &Config::default()).unwrap();
         endless.step(MAX_CYCLES + 10);
-        assert!(endless.told().contains("endless"), "{}", endless.told());
+        assert!(
+            endless.told().contains("endless. 1 threads leave a block of 1"),
+            "{}",
+            endless.told()
+        );
+    }
+
+    #[test]
+    fn channels_say_whom_they_serve() {
+        let mut bench = Bench::new(programs::text("matadd").unwrap(), &Config::default()).unwrap();
+        let (mut fetches, mut loads) = (Vec::new(), Vec::new());
+        while !bench.is_over() {
+            bench.step(1);
+            let busy = |channels: Vec<ChannelView>| channels.into_iter().find(|channel| channel.address.is_some());
+            fetches.extend(busy(bench.program_channels()));
+            loads.extend(busy(bench.channels()));
+        }
+        assert!(fetches.iter().any(|channel| channel.core == 1) && fetches.iter().all(|channel| channel.lane.is_none()));
+        assert_eq!(fetches[0].words(), "reads 0 for core 0");
+        assert!(
+            loads.iter().any(|channel| channel.words() == "writes 16 for core 0, lane 0"),
+            "{loads:?}"
+        );
+        assert!(loads.iter().any(|channel| (channel.core, channel.lane) == (1, Some(3))));
+        let beyond = Config {
+            cores: 64,
+            ..Config::default()
+        };
+        let refused = Bench::new(programs::text("matadd").unwrap(), &beyond).unwrap_err();
+        assert!(refused[0].contains("threads_per_block is 4; 1 to 2"), "{refused:?}");
     }
 }

@@ -124,6 +124,8 @@ pub struct Stamps {
     pub gate: Option<Duration>,
     /// Of each dispatch of the slice.
     pub dispatches: Vec<Duration>,
+    /// When each dispatch began, from the beginning of the whole.
+    pub begins: Vec<Duration>,
     /// From the beginning of the first to the end of the last, so with what lies between them.
     pub whole: Duration,
 }

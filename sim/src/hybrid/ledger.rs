@@ -3,10 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gpu::engine::Stamps;
 use serde::Serialize;
+
+use super::step::{Plays, Step};
+use crate::timing::Device;
+use crate::timing::dry::Costed;
 
 /// Times that were added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -42,7 +47,7 @@ pub struct Elsewhere {
 }
 
 /// See the file's head.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Ledger {
     /// Of what: an adapter, a profile, switches.
     pub head: String,
@@ -58,6 +63,8 @@ pub struct Ledger {
     idle: Times,
     /// Slices whose stamps were not to be had.
     pub unmeasured: u64,
+    /// By recording, of those that are played in one piece.
+    plays: BTreeMap<String, Plays>,
 }
 
 /// A line of the table.
@@ -128,6 +135,21 @@ impl Ledger {
             let row = rows.entry(name.clone()).or_default();
             row.add(plays.len() as u64, measured_s, modelled_s, impossible_s);
         }
+    }
+
+    /// The plays of a recording in one piece; those of an older plan of its name are forgotten.
+    pub fn plays(&mut self, costed: &Arc<Costed>) -> Option<&mut Plays> {
+        if costed.plan.slices.len() != 1 {
+            return None;
+        }
+        let plays = self
+            .plays
+            .entry(costed.plan.name.clone())
+            .or_insert_with(|| Plays::new(costed.clone()));
+        if !plays.are_of(costed) {
+            *plays = Plays::new(costed.clone());
+        }
+        Some(plays)
     }
 
     pub fn table(&self) -> Table {
@@ -243,16 +265,49 @@ impl fmt::Display for Table {
     }
 }
 
-/// A ledger, shared with whoever draws it.
+/// A ledger, shared with whoever draws it, and whether it is kept.
 #[derive(Clone, Debug, Default)]
-pub struct ShadowHandle(Arc<Mutex<Ledger>>);
+pub struct ShadowHandle(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    ledger: Mutex<Ledger>,
+    is_off: AtomicBool,
+}
 
 impl ShadowHandle {
     pub fn table(&self) -> Table {
         self.ledger().table()
     }
 
+    /// The mean play of a recording since the last [`ShadowHandle::clear`], beside what it takes on two devices; none if it was not
+    /// measured, or is played in slices.
+    pub fn step(&self, recording: &str, modelled: &Device, impossible: &Device) -> Option<Step> {
+        let plays = self.ledger().plays.get(recording).cloned();
+        plays.map(|plays| plays.step(modelled, impossible))
+    }
+
+    /// Whether dispatches are measured from now on. They are, until this says otherwise; a shadow that is off costs nothing.
+    pub fn watch(&self, on: bool) {
+        self.0.is_off.store(!on, Ordering::Relaxed);
+    }
+
+    /// Whether dispatches are measured.
+    pub fn is_watching(&self) -> bool {
+        !self.0.is_off.load(Ordering::Relaxed)
+    }
+
+    /// Forgets what was measured.
+    pub fn clear(&self) {
+        let mut ledger = self.ledger();
+        *ledger = Ledger {
+            head: std::mem::take(&mut ledger.head),
+            by_stamps: ledger.by_stamps,
+            ..Ledger::default()
+        };
+    }
+
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

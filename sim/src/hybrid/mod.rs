@@ -12,6 +12,7 @@ mod ranges;
 mod shadow;
 mod sides;
 mod split;
+mod step;
 mod traffic;
 mod wakers;
 
@@ -19,4 +20,5 @@ pub use ledger::{Line, ShadowHandle, Table, Times};
 pub use mixed::Mixed;
 pub use shadow::{Beside, Shadow};
 pub use split::size_bytes;
+pub use step::{Dispatched, Span, Step};
 pub use traffic::{Traffic, TrafficHandle};

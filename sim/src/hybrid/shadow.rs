@@ -2,7 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use gpu::engine::{Adapter, Engine, PreparedId, ReadFuture, StampsFuture, TimesFuture};
@@ -38,7 +40,7 @@ pub struct Shadow<R> {
 
 /// A prepared recording's plan, and where it says how much is in the cache.
 struct Cast {
-    costed: Costed,
+    costed: Arc<Costed>,
     state: Option<TensorId>,
     /// Tokens in the cache before the play under way, and whether that has anything to do.
     found: Cell<(usize, bool)>,
@@ -67,8 +69,16 @@ struct UnderWay {
 
 enum Measured {
     Stamps(StampsFuture),
-    /// The number of the slice, and when it was queued.
+    /// The number of the slice, and when it was given to the engine.
     Submission(u64, Timestamp),
+}
+
+/// A slice that has ended by the clock.
+struct Ended {
+    cast: Rc<Cast>,
+    queued: Timestamp,
+    n_cached: usize,
+    elsewhere: Elsewhere,
 }
 
 impl<R: Engine> Shadow<R> {
@@ -105,6 +115,10 @@ impl<R: Engine> Shadow<R> {
             shadows: BTreeMap::new(),
         }
     }
+
+    fn is_watching(&self) -> bool {
+        self.watch.borrow().handle.is_watching()
+    }
 }
 
 /// The state that a recording's KV cache goes by.
@@ -123,7 +137,7 @@ fn state_of(recording: &Recording) -> Option<TensorId> {
 impl Watch {
     /// Takes in what has arrived. What was queued before slice `n_ended` has ended.
     fn settle(&mut self, cx: &mut Context<'_>, n_ended: u64) {
-        let mut submissions: Vec<(Rc<Cast>, usize, Timestamp)> = Vec::new();
+        let mut submissions: Vec<Ended> = Vec::new();
         while let Some(first) = self.under_way.front_mut() {
             if let Some(state) = &mut first.state {
                 match state.as_mut().poll(cx) {
@@ -134,8 +148,24 @@ impl Watch {
             }
             let stamps = match &mut first.measured {
                 Measured::Submission(number, _) if *number >= n_ended => break,
+                // A step behind the end of an answer.
+                Measured::Submission(..) if !first.cast.found.get().1 => {
+                    self.handle.ledger().idled(0.0);
+                    self.under_way.pop_front();
+                    continue;
+                }
                 Measured::Submission(_, queued) => {
-                    submissions.push((first.cast.clone(), first.slice, *queued));
+                    let dispatches = first.cast.elsewhere(first.slice, &self.modelled, &self.impossible);
+                    let sum = |of: fn(&Elsewhere) -> f64| dispatches.iter().map(|(_, elsewhere)| of(elsewhere)).sum();
+                    submissions.push(Ended {
+                        cast: first.cast.clone(),
+                        queued: *queued,
+                        n_cached: first.cast.found.get().0,
+                        elsewhere: Elsewhere {
+                            modelled_s: sum(|e| e.modelled_s),
+                            impossible_s: sum(|e| e.impossible_s),
+                        },
+                    });
                     self.under_way.pop_front();
                     continue;
                 }
@@ -151,6 +181,9 @@ impl Watch {
                 Ok(Some(stamps)) if cast.found.get().1 => {
                     let kernels: Vec<_> = cast.elsewhere(slice, &self.modelled, &self.impossible);
                     ledger.stamped(&cast.costed.plan.name, slice == 0, &stamps, &kernels);
+                    if let Some(plays) = ledger.plays(&cast.costed) {
+                        plays.stamped(cast.found.get().0, &stamps);
+                    }
                 }
                 Ok(Some(stamps)) => ledger.idled(stamps.whole.as_secs_f64()),
                 Ok(None) | Err(_) => ledger.unmeasured += 1,
@@ -160,32 +193,39 @@ impl Watch {
     }
 
     /// Submissions that ended together, by now.
-    fn end(&mut self, submissions: &[(Rc<Cast>, usize, Timestamp)]) {
-        let Some((_, _, queued)) = submissions.first() else {
+    fn end(&mut self, submissions: &[Ended]) {
+        let Some(first) = submissions.first() else {
             return;
         };
         let now = self.clock.now();
-        let measured_s = now.since(self.ended.max(*queued)).as_secs_f64();
+        let measured_s = now.since(self.ended.max(first.queued)).as_secs_f64();
         self.ended = now;
         let plays: Vec<(&str, Elsewhere)> = submissions
             .iter()
-            .map(|(cast, slice, _)| {
-                let dispatches = cast.elsewhere(*slice, &self.modelled, &self.impossible);
-                let sum = |of: fn(&Elsewhere) -> f64| dispatches.iter().map(|(_, elsewhere)| of(elsewhere)).sum();
-                let elsewhere = Elsewhere {
-                    modelled_s: sum(|e| e.modelled_s),
-                    impossible_s: sum(|e| e.impossible_s),
-                };
-                (cast.costed.plan.name.as_str(), elsewhere)
-            })
+            .map(|ended| (ended.cast.costed.plan.name.as_str(), ended.elsewhere))
             .collect();
-        self.handle.ledger().submitted(&plays, measured_s);
+        let mut ledger = self.handle.ledger();
+        ledger.submitted(&plays, measured_s);
+        if submissions.iter().all(|ended| Rc::ptr_eq(&ended.cast, &first.cast))
+            && let Some(plays) = ledger.plays(&first.cast.costed)
+        {
+            let n_cached: Vec<usize> = submissions.iter().map(|ended| ended.n_cached).collect();
+            plays.clocked(&n_cached, measured_s);
+        }
     }
 
-    fn begin(&mut self, cast: &Rc<Cast>, slice: usize, state: Option<ReadFuture>, stamps: Option<StampsFuture>) {
+    /// `queued`: when it was given to the engine, which may have played it before it came back.
+    fn begin(
+        &mut self,
+        cast: &Rc<Cast>,
+        slice: usize,
+        state: Option<ReadFuture>,
+        stamps: Option<StampsFuture>,
+        queued: Timestamp,
+    ) {
         let measured = match stamps {
             Some(stamps) => Measured::Stamps(stamps),
-            None => Measured::Submission(self.n_queued, self.clock.now()),
+            None => Measured::Submission(self.n_queued, queued),
         };
         self.n_queued += 1;
         if self.under_way.len() >= MAX_UNDER_WAY {
@@ -280,7 +320,7 @@ impl<R: Engine> Engine for Shadow<R> {
         match plan {
             Ok(plan) => {
                 let cast = Cast {
-                    costed: Costed::new(plan),
+                    costed: Arc::new(Costed::new(plan)),
                     state,
                     found: Cell::new((0, true)),
                 };
@@ -304,12 +344,16 @@ impl<R: Engine> Engine for Shadow<R> {
     }
 
     fn play_slice(&mut self, prepared: PreparedId, slice: usize) -> Result<()> {
+        if !self.is_watching() {
+            return self.real.play_slice(prepared, slice);
+        }
         let cast = self.shadows.get(&prepared).cloned().ok_or_else(|| Error::Engine {
             what: "play",
             message: format!("recording {} is not there", prepared.0),
         })?;
         let state = cast.state.filter(|_| slice == 0);
         let state = state.map(|state| self.real.read(state, 0, 8));
+        let queued = self.watch.borrow().clock.now();
         let stamps = match self.real.adapter().timestamps {
             true => Some(self.real.play_stamped(prepared, slice)?),
             false => {
@@ -317,8 +361,35 @@ impl<R: Engine> Engine for Shadow<R> {
                 None
             }
         };
-        self.watch.borrow_mut().begin(&cast, slice, state, stamps);
+        self.watch.borrow_mut().begin(&cast, slice, state, stamps, queued);
         Ok(())
+    }
+
+    /// Each by itself where it is measured.
+    fn play_slices(&mut self, prepared: PreparedId, mut slices: Range<usize>) -> Result<()> {
+        match self.is_watching() {
+            true => slices.try_for_each(|slice| self.play_slice(prepared, slice)),
+            false => self.real.play_slices(prepared, slices),
+        }
+    }
+
+    fn play(&mut self, prepared: PreparedId) -> Result<()> {
+        let n_slices = self.n_slices(prepared);
+        match self.is_watching() {
+            true => self.play_slices(prepared, 0..n_slices),
+            false => self.real.play(prepared),
+        }
+    }
+
+    fn play_times(&mut self, prepared: PreparedId, n: u32) -> Result<()> {
+        match self.is_watching() {
+            true => (0..n).try_for_each(|_| self.play(prepared)),
+            false => self.real.play_times(prepared, n),
+        }
+    }
+
+    fn charges_time(&self) -> bool {
+        self.real.charges_time()
     }
 
     fn play_timed(&mut self, prepared: PreparedId) -> TimesFuture {

@@ -15,4 +15,4 @@ pub mod predict;
 mod profile;
 
 pub use device::{Bound, Device, Taken};
-pub use profile::{Cache, Cores, Kind, Launch, Limits, Load, Memory, Profile, Rates, Share};
+pub use profile::{Cache, Cores, Kind, Launch, Limits, Load, Memory, Profile, Rates, Share, class_name};

@@ -197,9 +197,18 @@ fn instruction(name: &str, first: Piece<'_>, operands: &[Piece<'_>], labels: &Ha
                     to: address(to, labels)?,
                 }
             }
-            None => return Err((first.column, format!("there is no {}; there are {OPERATIONS}", first.text))),
+            None => return Err((first.column, unknown(first, operands))),
         },
     })
+}
+
+/// About a first word that is no operation.
+fn unknown(first: Piece<'_>, operands: &[Piece<'_>]) -> String {
+    let is_operation = |piece: &Piece<'_>| OPERATIONS.split(", ").any(|name| name.eq_ignore_ascii_case(piece.text));
+    match operands.first().filter(|next| is_name(first.text) && is_operation(next)) {
+        Some(_) => format!("there is no {0}; a label ends with a colon: {0}:", first.text),
+        None => format!("there is no {}; there are {OPERATIONS}", first.text),
+    }
 }
 
 /// Splits a line at blanks and commas, up to a comment.
@@ -370,6 +379,10 @@ mod tests {
             ("ADD R0, R1", "line 1, column 1: ADD takes 3 operands, here are 2"),
             ("RET R1", "line 1, column 5: RET takes 0 operands, here are 1"),
             ("\n  MOV R0, R1", "line 2, column 3: there is no MOV"),
+            (
+                "LOOP ADD R0, R0, R1",
+                "line 1, column 1: there is no LOOP; a label ends with a colon: LOOP:",
+            ),
             ("ADD R0, R13, R1", "line 1, column 9: \"R13\" is no register"),
             ("ADD %blockIdx, R0, R1", "line 1, column 5: %blockIdx cannot be written"),
             ("CONST R0, 256", "line 1, column 11: \"256\" is no number from 0 to 255"),

@@ -66,7 +66,8 @@ pub enum State {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Channel {
     pub state: State,
-    consumer: usize,
+    /// Whose request it serves.
+    pub consumer: usize,
     pub read_valid: bool,
     pub write_valid: bool,
     /// The same before the edge, which is what a memory with registers sees.

@@ -26,6 +26,7 @@ mod tests;
 pub mod trace;
 
 pub use self::core::State as SchedulerState;
+pub use controller::Channel;
 pub use fetcher::State as FetcherState;
 pub use lsu::State as LsuState;
 pub use machine::{Machine, Outcome};
@@ -108,6 +109,12 @@ impl Config {
         within("data_channels", self.data_channels, 1, MAX_LANES)?;
         within("program_channels", self.program_channels, 1, MAX_LANES)?;
         within("memory_latency_cycles", self.memory_latency_cycles as usize, 1, 1_000_000)
+    }
+
+    /// Threads of a last block that never ends, as in the original: it has fewer than a core has lanes, and nothing is done about it.
+    pub fn endless_block(&self, threads: usize) -> Option<usize> {
+        let left = threads % self.threads_per_block.max(1);
+        (left > 0 && !self.features.divergence && !self.features.pc_from_first_lane).then_some(left)
     }
 
     /// Lanes of all cores.

@@ -34,19 +34,14 @@ const MODEL_FILES: [&str; 8] = [
     "model.safetensors.zz",
 ];
 const VOICE_FILES: [&str; 2] = ["joe.onnx.zz", "joe.onnx.json"];
-const EARS_FILES: [&str; 5] = [
-    "config.json",
-    "preprocessor_config.json",
-    "tokenizer.model",
-    "tokenizer.json",
-    "model.safetensors",
-];
-/// By model or voice, where it lies and what of it the page may ask for. Those that are not there are left out.
-const MODELS: [(&str, &str, &[&str]); 4] = [
-    ("pocket-vl", "models", &MODEL_FILES),
-    ("joe", "models", &VOICE_FILES),
-    ("pocket-asr", "models", &EARS_FILES),
-    ("parakeet-tdt-s1", "tests/golden", &EARS_FILES),
+const EARS_FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors.zz"];
+/// By folder of `models` what of it the page may ask for.
+const MODELS: [(&str, &[&str]); 5] = [
+    ("pocket-vl", &MODEL_FILES),
+    ("joe", &VOICE_FILES),
+    ("pocket-asr", &EARS_FILES),
+    ("en-us", &["lexicon.bin"]),
+    ("silero", &["silero.onnx.zz"]),
 ];
 const SAMPLE: &str = "tests/data/recording";
 
@@ -129,13 +124,10 @@ fn assets(hashed: &Path) -> Result<String> {
         Ok(format!(r#"{{"name":"{stem}","url":"{url}","size_bytes":{}}}"#, bytes.len()))
     };
     let mut models = Vec::new();
-    for (model, place, files) in MODELS {
-        let folder = root().join(place).join(model);
-        let files = files.iter().map(|file| folder.join(file)).filter(|file| file.is_file());
-        let files = files.map(|file| put(&file, model)).collect::<Result<Vec<_>>>()?;
-        if files.is_empty() {
-            continue;
-        }
+    for (model, files) in MODELS {
+        let folder = root().join("models").join(model);
+        let files = files.iter().map(|file| put(&folder.join(file), model));
+        let files = files.collect::<Result<Vec<_>>>()?;
         models.push(format!(r#""{model}":[{}]"#, files.join(",")));
     }
     let mut sample: Vec<_> = fs::read_dir(root().join(SAMPLE))

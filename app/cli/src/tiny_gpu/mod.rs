@@ -121,11 +121,11 @@ fn write(path: &Path, text: &str) -> Result<()> {
 fn why_not_done(args: &SimArgs, config: &Config, threads: usize) -> String {
     let cycles = args.max_cycles;
     let dim = config.threads_per_block;
-    match threads % dim {
-        left @ 1.. if !config.features.divergence => format!(
+    match config.endless_block(threads) {
+        Some(left) => format!(
             "not done after {cycles} cycles: {threads} threads leave a block of {left}, and in tiny-gpu a block with fewer \
              than {dim} never ends; take a multiple of {dim}, or --with divergence"
         ),
-        _ => format!("not done after {cycles} cycles: the program may never end; --max-cycles allows more"),
+        None => format!("not done after {cycles} cycles: the program may never end; --max-cycles allows more"),
     }
 }

@@ -2,8 +2,10 @@
 
 pub mod about;
 pub mod failure;
+pub mod gpus;
 pub mod live;
 pub mod loading;
+pub mod machine;
 pub mod models;
 pub mod narrate;
 pub mod numbers;
@@ -11,6 +13,7 @@ pub mod pipeline;
 pub mod settings;
 pub mod simulator;
 pub mod start;
+pub mod step;
 pub mod talk;
 pub mod transcript;
 

@@ -3,9 +3,13 @@
 
 use std::time::Duration;
 
-use app_web::simulator::{Bench, CoreView};
+use app_web::simulator::{Bench, ChannelView, CoreView};
 use leptos::prelude::*;
 use sim::tiny_gpu::{Config, programs};
+
+use super::gpus::Gpus;
+use super::machine::{Shape, Switches, WorthTable};
+use super::step::StepTimeline;
 
 /// Cycles a second, slowest first.
 const SPEEDS: [u64; 4] = [2, 10, 60, 600];
@@ -115,8 +119,11 @@ pub fn Simulator() -> impl IntoView {
                     <Memory bench/>
                 </div>
             </div>
+            <Shape config reset/>
             <Switches config reset/>
             <WorthTable text config/>
+            <StepTimeline/>
+            <Gpus/>
         </section>
     }
 }
@@ -222,7 +229,12 @@ fn Core(
 
 #[component]
 fn Memory(bench: OnBench) -> impl IntoView {
-    let channels = move || bench.with(|bench| bench.as_ref().map(Bench::channels).unwrap_or_default());
+    let channels = move || {
+        bench.with(|bench| {
+            let both = bench.as_ref().map(|bench| (bench.program_channels(), bench.channels()));
+            both.unwrap_or_default()
+        })
+    };
     let cells = move || {
         bench.with(|bench| {
             let Ok(bench) = bench else { return Vec::new() };
@@ -234,15 +246,15 @@ fn Memory(bench: OnBench) -> impl IntoView {
         <h2>"Memory channels"</h2>
         <ul class="channels">
             {move || {
-                let line = |(index, channel): (usize, app_web::simulator::ChannelView)| {
-                    let words = match (channel.address, channel.is_write) {
-                        (None, _) => "idle".to_owned(),
-                        (Some(address), false) => format!("reads {address}"),
-                        (Some(address), true) => format!("writes {address}"),
-                    };
-                    view! { <li class:busy=channel.address.is_some()><span class="quiet">{format!("{index}")}</span>" "{words}</li> }
+                let line = |what: &'static str| {
+                    move |(index, channel): (usize, ChannelView)| {
+                        let is_busy = channel.address.is_some();
+                        view! { <li class:busy=is_busy><span class="quiet">{format!("{what} {index}")}</span>" "{channel.words()}</li> }
+                    }
                 };
-                channels().into_iter().enumerate().map(line).collect_view()
+                let (program, data) = channels();
+                let program = program.into_iter().enumerate().map(line("program"));
+                program.chain(data.into_iter().enumerate().map(line("data"))).collect_view()
             }}
         </ul>
         <h2>{format!("Memory, the first {CELLS} of 256 bytes")}</h2>
@@ -258,87 +270,5 @@ fn Memory(bench: OnBench) -> impl IntoView {
                 cells().into_iter().map(cell).collect_view()
             }}
         </div>
-    }
-}
-
-/// A switch of the machine: its words, and where it is.
-type Switch = (&'static str, fn(&mut Config) -> &mut bool);
-
-const IDEAL: [Switch; 3] = [
-    ("perfect cache", |config| &mut config.ideal.perfect_cache),
-    ("zero latency", |config| &mut config.ideal.zero_latency),
-    ("unlimited channels", |config| &mut config.ideal.unlimited_channels),
-];
-const FEATURES: [Switch; 5] = [
-    ("instruction cache", |config| &mut config.features.instruction_cache),
-    ("data cache", |config| &mut config.features.data_cache),
-    ("coalescing", |config| &mut config.features.coalescing),
-    ("pipelined fetch", |config| &mut config.features.pipelined_fetch),
-    ("branch divergence", |config| &mut config.features.divergence),
-];
-
-#[component]
-fn Switches(
-    config: RwSignal<Config>,
-    /// Puts a machine of the new kind on the bench.
-    reset: impl Fn() + Copy + 'static + Send,
-) -> impl IntoView {
-    let switch = move |(name, place): Switch| {
-        let is_on = move || config.with(|config| *place(&mut config.clone()));
-        let set = move |event: leptos::ev::Event| {
-            config.update(|config| *place(config) = event_target_checked(&event));
-            reset();
-        };
-        view! { <label><input type="checkbox" prop:checked=is_on on:change=set/>{name}</label> }
-    };
-    view! {
-        <div class="switches">
-            <fieldset>
-                <legend>"What no hardware has"</legend>
-                {IDEAL.map(switch).collect_view()}
-            </fieldset>
-            <fieldset>
-                <legend>"What its author left as next steps"</legend>
-                {FEATURES.map(switch).collect_view()}
-            </fieldset>
-        </div>
-    }
-}
-
-/// What each switch is worth for the program, alone and together.
-#[component]
-fn WorthTable(text: RwSignal<String>, config: RwSignal<Config>) -> impl IntoView {
-    let rows = Memo::new(move |_| {
-        // Of the machine without switches.
-        let mut plain = config.get();
-        plain.ideal = Default::default();
-        plain.features = Default::default();
-        Bench::new(&text.get(), &plain).map(|bench| bench.worth()).unwrap_or_default()
-    });
-    let most = move || rows.with(|rows| rows.iter().filter_map(|row| row.cycles).max().unwrap_or(1));
-    view! {
-        <h2>"What each is worth for this program"</h2>
-        <table class="worth">
-            <thead><tr><th scope="col">"machine"</th><th scope="col">"cycles"</th><th scope="col">"times as fast"</th></tr></thead>
-            <tbody>
-                {move || {
-                    let most = most();
-                    let row = |row: sim::tiny_gpu::ideal::Worth| {
-                        let share = row.cycles.map_or(0.0, |cycles| cycles as f64 / most as f64 * 100.0);
-                        view! {
-                            <tr>
-                                <th scope="row">{row.name}</th>
-                                <td>
-                                    <span class="track" aria-hidden="true"><span style:width=format!("{share:.1}%")></span></span>
-                                    {row.cycles.map_or("endless".to_owned(), |cycles| cycles.to_string())}
-                                </td>
-                                <td>{row.speedup.map_or("–".to_owned(), |speedup| format!("{speedup:.2}"))}</td>
-                            </tr>
-                        }
-                    };
-                    rows.get().into_iter().map(row).collect_view()
-                }}
-            </tbody>
-        </table>
     }
 }

@@ -5,19 +5,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_web::protocol::{Failure, FailureKind, Place, Source, ToEngine, ToPage, WINDOW};
+use app_web::protocol::{Failure, FailureKind, MeasuredBy, Place, Source, StepTold, ToEngine, ToPage, WINDOW};
 use app_web::run::beside::{self, Ready};
 use app_web::run::devices::{Devices, Done, Loudspeaker, Microphone, Piece};
 use app_web::run::play::graph_of;
 use app_web::run::prepared::{Prepared, check, prepare};
 use app_web::run::source::{PictureFiles, Shots, picture_from_rgba};
-use app_web::run::{Error, Result, plan, play, voice};
+use app_web::run::{Error, Result, plan, play, step, voice};
 use async_channel::{Receiver, Sender, bounded};
 use gpu::weights::source::Source as Files;
 use pipeline::link::bridge::Arrivals;
 use pipeline::runtime::RunHandle;
 use pipeline::time::Clock;
 use stages::capture::picture::Picture;
+use stages::data::DataFile;
 use stages::tts::voices::VoiceFiles;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
@@ -117,6 +118,25 @@ impl Worker {
                 for model in plan::MODELS {
                     drop(worker.0.page.send(ToPage::Planned { rows: plan::rows(model) }).await);
                     // Whatever else the worker does has its turn.
+                    clock.sleep(Duration::from_millis(1)).await;
+                }
+                Ok(())
+            }),
+            Ok(ToEngine::Step { profile, measure }) => self.work(async move |worker| {
+                let message = match worker.step(profile.as_deref(), measure).await {
+                    Ok(told) => ToPage::Step(Box::new(told)),
+                    Err(error) => ToPage::NoStep {
+                        message: error.failure().message,
+                    },
+                };
+                drop(worker.0.page.send(message).await);
+                Ok(())
+            }),
+            Ok(ToEngine::Compare) => self.work(async move |worker| {
+                let clock = Clock::new();
+                let prepared = worker.0.prepared.borrow().clone();
+                for row in step::compared(prepared.as_ref().and_then(|prepared| prepared.answering.as_ref())) {
+                    drop(worker.0.page.send(ToPage::Compared(row)).await);
                     clock.sleep(Duration::from_millis(1)).await;
                 }
                 Ok(())
@@ -255,6 +275,20 @@ impl Worker {
         Ok(())
     }
 
+    async fn step(&self, profile: Option<&str>, measure: bool) -> Result<StepTold> {
+        let prepared = self.0.prepared.borrow().clone();
+        let answering = prepared.as_ref().and_then(|prepared| prepared.answering.as_ref());
+        if measure {
+            prepared.as_ref().ok_or(Error::NotPrepared)?;
+            answering.ok_or(Error::NoAnswer)?.measure().await?;
+        }
+        let told = step::told(answering, profile)?;
+        match measure && told.by == MeasuredBy::Nothing {
+            true => Err(Error::NothingMeasured),
+            false => Ok(told),
+        }
+    }
+
     async fn start(&self, source: Source) -> Result<()> {
         let prepared = self.0.prepared.borrow().clone().ok_or(Error::NotPrepared)?;
         let shots = self.shots(source).await?;
@@ -297,9 +331,13 @@ impl Worker {
 
     /// Brings here what a part of a configuration needs.
     async fn join(&self, config: String, place: Place) -> Result<()> {
-        if place == Place::Voice && self.0.voice.borrow().is_none() {
-            let files = self.voice_files().await?;
-            *self.0.voice.borrow_mut() = Some(files);
+        match place {
+            Place::Voice if self.0.voice.borrow().is_none() => {
+                let files = self.voice_files().await?;
+                *self.0.voice.borrow_mut() = Some(files);
+            }
+            Place::Ears => self.bring(DataFile::Silero).await?,
+            Place::Engine | Place::Voice => {}
         }
         *self.0.joined.borrow_mut() = Some(config);
         drop(self.0.page.send(ToPage::Joined).await);
@@ -333,7 +371,19 @@ impl Worker {
         Ok(())
     }
 
+    /// Fetches what stages need besides models; once fetched it comes from the browser's own store.
+    async fn bring(&self, file: DataFile) -> Result<()> {
+        let fetcher = self.fetcher();
+        let manifest = fetcher.manifest().await?;
+        let listed = manifest.models.get(file.folder()).map(Vec::as_slice).unwrap_or_default();
+        for (_, bytes) in fetcher.all(listed).await? {
+            file.give(bytes);
+        }
+        Ok(())
+    }
+
     async fn voice_files(&self) -> Result<VoiceFiles> {
+        self.bring(DataFile::Lexicon).await?;
         let fetcher = self.fetcher();
         let manifest = fetcher.manifest().await?;
         let listed = manifest.models.get(voice::VOICE).map(Vec::as_slice).unwrap_or_default();

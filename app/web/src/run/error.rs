@@ -13,6 +13,14 @@ pub enum Error {
     Shape { name: String, known: String },
     #[error("there is no quantisation {quant}; there are 4, 8 and 0 for dense")]
     Quant { quant: u8 },
+    #[error("there is no GPU called \"{name}\"; there are {known}")]
+    Profile { name: String, known: String },
+    #[error("the configuration has no model that answers")]
+    NoAnswer,
+    #[error("{engine} stands for a GPU that is not here; its steps take no time of their own")]
+    NotReal { engine: String },
+    #[error("no step was measured; try again when nothing else is under way")]
+    NothingMeasured,
     #[error("the answer ended before its last token")]
     CutShort,
     #[error("{file} did not arrive: {message}")]

@@ -13,6 +13,7 @@ pub mod prepared;
 pub mod sink;
 pub mod source;
 pub mod speaker;
+pub mod step;
 pub mod text;
 pub mod voice;
 

@@ -13,7 +13,7 @@ use crate::protocol::PlanRow;
 /// The models that are planned, the one that the page has first.
 pub const MODELS: [&str; 4] = ["pocket-vl", "qwen3-vl-2b", "qwen3-vl-4b", "qwen3-vl-8b"];
 
-const POCKET: &str = include_str!("../../../../models/pocket-vl/config.json");
+pub const POCKET: &str = include_str!("../../../../models/pocket-vl/config.json");
 const PICTURE: [usize; 2] = [640, 360];
 /// Pixels of a side of a patch.
 const PATCH: usize = 16;

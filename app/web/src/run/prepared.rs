@@ -5,18 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use app_sections::{EngineKind, EngineSection, ModelSection};
+use app_sections::{EngineKind, EngineSection, Hybrid, ModelSection};
 use async_channel::Sender;
 use gpu::actor::{self, Timing};
 use gpu::engine::wgpu::{AdapterChoice, WgpuEngine};
 use gpu::protocol::speech::SpeechOptions;
-use gpu::protocol::{GpuHandle, LoadProgress};
+use gpu::protocol::{GpuHandle, LoadProgress, ModelInfo};
 use gpu::weights::source::Source;
 use pipeline::error::Fault;
 use pipeline::graph::{Graph, StageSpec};
 use pipeline::registry::Registry;
 use pipeline::time::Clock;
 use pipeline::trace::TraceHandle;
+use sim::hybrid::{Beside, Shadow, ShadowHandle};
+use sim::timing::impossible::Switches;
 use sim::{Kernels, SimEngine};
 use stages::stt::recognise::Ear;
 use stages::tts::voices::{VoiceFiles, Voices};
@@ -25,11 +27,12 @@ use stages::{Env, Model, ModelText};
 use super::devices::Devices;
 use super::error::Result;
 use super::source::Shots;
+use super::step::Answering;
 use super::{microphone, sink, source, speaker, text, voice};
 use crate::protocol::{self, Notice, Progress, Ready, Step, ToPage};
 
-/// Models that travel with the page: the last one is wired as models of speech are, and hears nothing that makes sense.
-pub const POCKET_MODELS: [&str; 3] = ["pocket-vl", "pocket-asr", "parakeet-tdt-s1"];
+/// Models that travel with the page.
+pub const POCKET_MODELS: [&str; 2] = ["pocket-vl", "pocket-asr"];
 
 /// What a model that travels with the page is called there: where it lies in the program's tree does not matter.
 fn pocket_name(source: &str) -> &str {
@@ -42,6 +45,8 @@ pub struct Prepared {
     pub config: String,
     pub clock: Clock,
     pub ready: Ready,
+    /// The model that answers, where it can be measured; none where the graph has none.
+    pub answering: Option<Answering>,
     engines: BTreeMap<String, GpuHandle>,
     models: BTreeMap<String, Model>,
     ears: BTreeMap<(String, String), Ear>,
@@ -123,13 +128,15 @@ pub async fn prepare(
     let clock = clock_for(&graph);
     let wall = Clock::new();
     let start = wall.now();
-    let mut engines = BTreeMap::new();
+    let (mut engines, mut shadows) = (BTreeMap::new(), BTreeMap::new());
     for name in names(&graph, |stage| stage.engine.as_deref()) {
         let timing = Timing {
             clock: clock.clone(),
             trace: TraceHandle::off(),
         };
-        engines.insert(name.to_owned(), start_engine(&graph, name, timing, page).await?);
+        let (engine, shadow) = start_engine(&graph, name, timing, page).await?;
+        engines.insert(name.to_owned(), engine);
+        shadows.extend(shadow.map(|shadow| (name.to_owned(), shadow)));
     }
     let (mut models, mut ears) = (BTreeMap::new(), BTreeMap::new());
     let mut weight_bytes = 0;
@@ -167,21 +174,42 @@ pub async fn prepare(
         memory_bytes: 0,
         load_ms: wall.now().since(start).as_millis() as u64,
     };
+    let mut answering = None;
     for (name, engine) in &engines {
         let stats = engine.stats().await?;
         ready.memory_bytes += stats.memory_bytes;
         ready.is_software |= stats.adapter.software;
         ready.is_simulated |= engine_section(&graph, name).is_some_and(|section| section.kind == EngineKind::Sim);
-        ready.adapter = stats.adapter.name;
+        ready.adapter = stats.adapter.name.clone();
+        if let Some((section, info)) = answerer(&graph, name, &models) {
+            answering = Some(Answering {
+                engine: engine.clone(),
+                engine_name: name.clone(),
+                adapter: stats.adapter,
+                shadow: shadows.get(name).cloned(),
+                section,
+                info,
+            });
+        }
     }
     Ok(Prepared {
         config,
         clock,
         ready,
+        answering,
         engines,
         models,
         ears,
     })
+}
+
+/// The model that answers on an engine, if one does.
+fn answerer(graph: &Graph, engine: &str, models: &BTreeMap<String, Model>) -> Option<(ModelSection, ModelInfo)> {
+    let mut stages = graph.stages().iter();
+    let stage = stages.find(|stage| stage.type_name == "llm.generate" && stage.engine.as_deref() == Some(engine))?;
+    let name = stage.model.as_deref()?;
+    let section = ModelSection::read(graph.models().get(name)?).ok()?;
+    Some((section, models.get(name)?.loaded.get(engine)?.clone()))
 }
 
 /// The names that stages use, each once.
@@ -206,19 +234,38 @@ fn clock_for(graph: &Graph) -> Clock {
     }
 }
 
-async fn start_engine(graph: &Graph, name: &str, timing: Timing, page: &Sender<ToPage>) -> Result<GpuHandle> {
+/// An engine, and the shadow that measures it: off until somebody asks, unless the configuration has it on. None where time is
+/// not the engine's own.
+async fn start_engine(
+    graph: &Graph,
+    name: &str,
+    timing: Timing,
+    page: &Sender<ToPage>,
+) -> Result<(GpuHandle, Option<ShadowHandle>)> {
     let section = engine_section(graph, name);
     let is_sim = section.as_ref().is_none_or(|section| section.kind == EngineKind::Sim);
-    let device = section.and_then(|section| section.stands_for);
+    let (stands_for, beside) = match section {
+        Some(section) => (section.stands_for, beside(section.kind, section.hybrid)),
+        None => (None, None),
+    };
+    let shadow = ShadowHandle::default();
+    shadow.watch(beside.is_some());
+    let beside = beside.unwrap_or(Beside {
+        profile: None,
+        switches: Switches::ON,
+    });
+    if let (true, Some(device)) = (is_sim, &stands_for) {
+        let (device, clock) = (device.clone(), timing.clock.clone());
+        let make = move || std::future::ready(Ok(SimEngine::charging(Kernels::Fast, device.clone(), clock.clone())));
+        return Ok((actor::start(name, timing, make).await?, None));
+    }
+    let handle = shadow.clone();
     if is_sim {
-        let clock = timing.clock.clone();
         let make = move || {
-            std::future::ready(Ok(match &device {
-                Some(device) => SimEngine::charging(Kernels::Fast, device.clone(), clock.clone()),
-                None => SimEngine::new(Kernels::Fast),
-            }))
+            let engine = SimEngine::new(Kernels::Fast);
+            std::future::ready(Ok(Shadow::new(engine, &beside, handle.clone())))
         };
-        return Ok(actor::start(name, timing, make).await?);
+        return Ok((actor::start(name, timing, make).await?, Some(shadow)));
     }
     let n_opened = AtomicU32::new(0);
     let page = page.clone();
@@ -227,9 +274,18 @@ async fn start_engine(graph: &Graph, name: &str, timing: Timing, page: &Sender<T
             // Only words: a page that is slow does without them.
             let _ = page.try_send(ToPage::Notice(Notice::DeviceLost));
         }
-        WgpuEngine::new(AdapterChoice::default())
+        let (beside, handle) = (beside.clone(), handle.clone());
+        async move { Ok(Shadow::new(WgpuEngine::new(AdapterChoice::default()).await?, &beside, handle)) }
     };
-    Ok(actor::start(name, timing, make).await?)
+    Ok((actor::start(name, timing, make).await?, Some(shadow)))
+}
+
+/// What a hybrid engine has beside it all the time. The tab mixes nothing: there all is played on the real one.
+fn beside(kind: EngineKind, hybrid: Hybrid) -> Option<Beside> {
+    match hybrid {
+        Hybrid::Shadow(beside) if kind == EngineKind::Hybrid => Some(*beside),
+        _ => None,
+    }
 }
 
 /// Whether the stages that use a model hear with it.
@@ -238,12 +294,7 @@ fn is_of_speech(graph: &Graph, name: &str) -> bool {
     users.any(|stage| stage.type_name.starts_with("stt."))
 }
 
-async fn load(
-    engine: &GpuHandle,
-    source: &Arc<dyn Source>,
-    section: &ModelSection,
-    page: &Sender<ToPage>,
-) -> Result<gpu::protocol::ModelInfo> {
+async fn load(engine: &GpuHandle, source: &Arc<dyn Source>, section: &ModelSection, page: &Sender<ToPage>) -> Result<ModelInfo> {
     let load = |tell| engine.load(source.clone(), section.load_options(), Some(tell));
     Ok(telling(page, load).await?)
 }

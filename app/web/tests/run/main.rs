@@ -6,11 +6,11 @@ mod talk;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use app_web::protocol::{EngineKind, FailureKind, ToPage};
+use app_web::protocol::{EngineKind, FailureKind, Likeness, MeasuredBy, ToPage};
 use app_web::run::devices::Devices;
 use app_web::run::prepared::prepare;
 use app_web::run::source::Shots;
-use app_web::run::{Error, Result, play, voice};
+use app_web::run::{Error, Result, play, step, voice};
 use async_channel::bounded;
 use gpu::weights::source::{Folder, Source};
 use stages::tts::voices::VoiceFiles;
@@ -94,6 +94,76 @@ async fn a_configuration_with_faults_is_one_failure_with_all_of_them() {
     };
     let failed = prepare(NARRATE, EngineKind::Simulator, gone, &page).await.err().unwrap();
     assert_eq!(failed.failure().kind, FailureKind::Network);
+}
+
+#[tokio::test]
+async fn a_decode_step_is_modelled_before_a_load_and_measured_after_it() {
+    let bare = step::told(None, None).unwrap();
+    assert_eq!(
+        (bare.by, bare.likeness, bare.adapter),
+        (MeasuredBy::Nothing, Likeness::OfItsKind, None)
+    );
+    let (page, _heard) = bounded(4096);
+    let prepared = prepare(NARRATE, EngineKind::Simulator, files, &page).await.unwrap();
+    let answering = prepared.answering.as_ref().unwrap();
+    let before = step::told(Some(answering), None).unwrap();
+    assert_eq!((before.by, before.profile.as_str()), (MeasuredBy::Nothing, "lavapipe"));
+    answering.measure().await.unwrap();
+    let after = step::told(Some(answering), None).unwrap();
+    // The processor has no time stamps.
+    assert_eq!(after.by, MeasuredBy::Clock);
+    let found = &after.step;
+    assert!(
+        found.count >= 20 && (97..=120).contains(&found.n_cached),
+        "{} at {}",
+        found.count,
+        found.n_cached
+    );
+    assert!(
+        found.measured_s.is_some_and(|s| (1e-4..10.0).contains(&s)),
+        "{:?}",
+        found.measured_s
+    );
+    assert_eq!(found.dispatches.len(), before.step.dispatches.len());
+    assert!(found.modelled_s() > found.impossible_s() && found.impossible_s() > 0.0);
+    // The same dispatches on a better GPU.
+    let card = step::told(Some(answering), Some("RTX-4090")).unwrap();
+    assert_eq!((card.likeness, card.profile.as_str()), (Likeness::Chosen, "rtx-4090"));
+    assert!(card.step.modelled_s() < found.modelled_s() && card.step.measured_s == found.measured_s);
+    let unknown = step::told(Some(answering), Some("rtx4091")).unwrap_err().to_string();
+    assert!(unknown.contains("rtx4091") && unknown.contains("rtx-4090"), "{unknown}");
+    // A step that nobody asked for is not measured.
+    let shadow = answering.shadow.clone().unwrap();
+    assert!(!shadow.is_watching());
+    shadow.clear();
+    play(&prepared, Shots::Files([picture("024")].into()), &page, |_| ())
+        .await
+        .unwrap();
+    assert!(shadow.table().is_empty());
+}
+
+#[tokio::test]
+async fn a_step_is_compared_on_every_gpu_and_none_is_faster_than_it_could_be() {
+    let rows: Vec<_> = step::compared(None).collect();
+    assert_eq!(rows.len(), sim::timing::bundled::profiles().len());
+    assert!(
+        rows.iter()
+            .all(|row| row.step_s >= row.impossible_s && row.impossible_s > 0.0)
+    );
+    let of = |key: &str| rows.iter().find(|row| row.key == key).unwrap().step_s;
+    assert!(of("h100") < of("rtx-3060") && of("rtx-3060") < of("lavapipe"));
+}
+
+#[tokio::test]
+async fn an_engine_that_stands_for_another_is_not_measured() {
+    let (page, _heard) = bounded(64);
+    let text = NARRATE.replace("type = \"wgpu\"", "type = \"sim\"\nprofile = \"impossible\"");
+    assert_ne!(text, NARRATE, "the engine's type stands elsewhere");
+    let prepared = prepare(&text, EngineKind::AsWritten, files, &page).await.unwrap();
+    let answering = prepared.answering.as_ref().unwrap();
+    let refused = answering.measure().await.unwrap_err().to_string();
+    assert!(refused.contains("main stands for a GPU"), "{refused}");
+    assert_eq!(step::told(Some(answering), None).unwrap().by, MeasuredBy::Nothing);
 }
 
 #[tokio::test]

@@ -147,11 +147,7 @@ async fn it_hears_answers_aloud_and_falls_silent_when_it_is_interrupted() {
     let timed = TALK.replace("type = \"wgpu\"", "type = \"sim\"\nprofile = \"rtx-4090\"");
     let config = text::tapped(&timed);
     let (page, heard) = bounded(1024);
-    let ears = async |name: &str| match name {
-        "parakeet-tdt-s1" => files(&format!("../tests/golden/{name}")).await,
-        name => files(name).await,
-    };
-    let prepared = prepare(&config, EngineKind::AsWritten, ears, &page).await.unwrap();
+    let prepared = prepare(&config, EngineKind::AsWritten, files, &page).await.unwrap();
     let clock = prepared.clock.clone();
     assert!(clock.is_virtual());
     let told = Told::default();

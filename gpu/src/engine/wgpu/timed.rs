@@ -48,18 +48,20 @@ pub fn play_slice(
     }
     let all: Vec<&Step> = gate.into_iter().chain(steps).collect();
     let (spans, is_gated) = (stamped(device, queue, reader, &all, Step::encode), gate.is_some());
-    Ok(Some(Box::pin(async move {
-        let spans = spans.await?;
-        let mut times = spans.iter().map(|(begin, end)| end.saturating_sub(*begin));
-        Ok(Some(Stamps {
-            gate: if is_gated { times.next() } else { None },
-            dispatches: times.collect(),
-            whole: match (spans.first(), spans.last()) {
-                (Some((begin, _)), Some((_, end))) => end.saturating_sub(*begin),
-                _ => Duration::ZERO,
-            },
-        }))
-    })))
+    Ok(Some(Box::pin(async move { Ok(Some(stamps_of(&spans.await?, is_gated))) })))
+}
+
+/// The spans of a slice's dispatches, the first of them its gate's if it has one.
+fn stamps_of(spans: &[Span], is_gated: bool) -> Stamps {
+    let taken = |(begin, end): &Span| end.saturating_sub(*begin);
+    let start = spans.first().map_or(Duration::ZERO, |(begin, _)| *begin);
+    let (gate, dispatches) = spans.split_at(usize::from(is_gated).min(spans.len()));
+    Stamps {
+        gate: gate.first().map(taken),
+        dispatches: dispatches.iter().map(taken).collect(),
+        begins: dispatches.iter().map(|(begin, _)| begin.saturating_sub(start)).collect(),
+        whole: spans.last().map_or(Duration::ZERO, |(_, end)| end.saturating_sub(start)),
+    }
 }
 
 fn has_stamps(device: &::wgpu::Device) -> bool {
@@ -175,5 +177,21 @@ mod tests {
             Ok(Duration::from_nanos(1))
         );
         assert!(span_of(&pair(3, 2), 1.0).is_err());
+    }
+
+    #[test]
+    fn a_slices_stamps_begin_at_its_first() {
+        let us = Duration::from_micros;
+        let spans = [(us(100), us(101)), (us(103), us(108)), (us(109), us(110))];
+        let gated = Stamps {
+            gate: Some(us(1)),
+            dispatches: vec![us(5), us(1)],
+            begins: vec![us(3), us(9)],
+            whole: us(10),
+        };
+        assert_eq!(stamps_of(&spans, true), gated);
+        let plain = stamps_of(&spans[1..], false);
+        assert_eq!((plain.gate, plain.begins, plain.whole), (None, vec![us(0), us(6)], us(7)));
+        assert_eq!(stamps_of(&[], true).whole, Duration::ZERO);
     }
 }
