@@ -277,9 +277,9 @@ mod tests {
         let (mut fetches, mut loads) = (Vec::new(), Vec::new());
         while !bench.is_over() {
             bench.step(1);
-            let busy = |channels: Vec<ChannelView>| channels.into_iter().find(|channel| channel.address.is_some());
-            fetches.extend(busy(bench.program_channels()));
-            loads.extend(busy(bench.channels()));
+            let busy = |channel: &ChannelView| channel.address.is_some();
+            fetches.extend(bench.program_channels().into_iter().filter(busy));
+            loads.extend(bench.channels().into_iter().filter(busy));
         }
         assert!(fetches.iter().any(|channel| channel.core == 1) && fetches.iter().all(|channel| channel.lane.is_none()));
         assert_eq!(fetches[0].words(), "reads 0 for core 0");
