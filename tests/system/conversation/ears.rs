@@ -18,8 +18,8 @@ use stages::stt::recognise::Ear;
 const N_MELS: usize = 80;
 /// Mel frames a frame of the encoder.
 const SUBSAMPLING: usize = 8;
-/// Features that run alike so much are of one recording.
-const ALIKE: f32 = 0.6;
+/// Features that run alike so much are of one recording: what is known has 0.96 and more, what only sounds a little like it less.
+const ALIKE: f32 = 0.8;
 /// Frames of both that must overlap: 0.25 s.
 const OVERLAP: usize = 25;
 

@@ -104,19 +104,25 @@ fn sound_that_cannot_be_heard_is_named_and_keeps_nothing_else_from_being_heard()
 }
 
 #[test]
-fn without_a_model_of_speech_it_says_what_to_do() {
+fn a_model_of_speech_that_there_is_not_is_named() {
     let folder = tempfile::tempdir().unwrap();
     wav(&folder.path().join("a.wav"), 16_000, 1, 16, &[0; 3200]);
-    let ran = qwglm(folder.path(), &["transcribe", "a.wav", "--engine", "sim"]).expect(2);
-    ran.says(&[
-        "pocket-asr",
-        "not part of this program yet",
-        ".nemo",
-        "nvidia/parakeet-tdt-0.6b-v2",
-    ]);
+    transcribe(folder.path(), "pocket-ears", &["a.wav"])
+        .expect(2)
+        .says(&["pocket-ears", "pocket-asr"]);
     std::fs::write(folder.path().join("bad.nemo"), [0x1f; 2000]).unwrap();
     transcribe(folder.path(), "bad.nemo", &["a.wav"])
         .expect(1)
         .says(&["bad.nemo"]);
     qwglm(folder.path(), &["transcribe"]).expect(2).says(&["<FILE>"]);
+}
+
+/// Needs the pocket models.
+#[cfg(feature = "embed")]
+#[test]
+fn what_it_says_it_hears() {
+    let folder = tempfile::tempdir().unwrap();
+    qwglm(folder.path(), &["say", "What is on the screen?", "-o", "a.wav"]).expect(0);
+    let ran = qwglm(folder.path(), &["transcribe", "a.wav", "--engine", "sim"]).expect(0);
+    assert_eq!(ran.stdout, "what is on the screen\n");
 }
