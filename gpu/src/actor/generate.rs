@@ -14,8 +14,9 @@ use super::{GpuActor, fence, is_lost};
 use crate::engine::{Engine, NO_THOUGHT, PreparedId, ReadFuture, State};
 use crate::error::{Error, Result};
 use crate::kv_cache::TokenKey;
+use crate::model::qwen3_vl::buckets::buckets;
 use crate::model::qwen3_vl::mrope::{Positions, positions};
-use crate::model::qwen3_vl::runner::{Feed, MediaRows, buckets};
+use crate::model::qwen3_vl::runner::{Feed, MediaRows};
 use crate::protocol::{FinishReason, GenerateEvent, GenerateRequest, GenerateStats, SequenceId};
 use crate::sampler::{MAX_STOP, SamplingWords};
 

@@ -8,10 +8,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use gpu::engine::{Adapter, Engine, PreparedId, ReadFuture};
+use gpu::model::qwen3_vl::buckets::buckets;
 use gpu::model::qwen3_vl::config::Config;
 use gpu::model::qwen3_vl::dry::place;
 use gpu::model::qwen3_vl::features::FeatureTensors;
-use gpu::model::qwen3_vl::runner::{Feed, MediaRows, Runner, buckets};
+use gpu::model::qwen3_vl::runner::{Feed, MediaRows, Runner};
 use gpu::plan::{Plan, Variants, lower_with};
 use gpu::protocol::LoadOptions;
 use gpu::recording::Recording;

@@ -8,7 +8,7 @@ use async_channel::Receiver;
 use gpu::actor::{self, Timing};
 use gpu::engine::wgpu::{AdapterChoice, WgpuEngine};
 use gpu::engine::{Adapter, Engine as _};
-use gpu::model::qwen3_vl::runner::{MAX_CHUNK, buckets};
+use gpu::model::qwen3_vl::buckets::{MAX_CHUNK, buckets};
 use gpu::protocol::{
     EncodeRequest, FeatureHandle, GenerateEvent, GenerateRequest, GenerateStats, GpuHandle, LoadOptions, ModelInfo,
 };

@@ -1,5 +1,6 @@
 //! Qwen3-VL, dense (2B, 4B, 8B and the pocket model). Source: arXiv:2511.21631; the formulas are in `vision` and `text`.
 
+pub mod buckets;
 mod build;
 pub mod config;
 pub mod dry;
