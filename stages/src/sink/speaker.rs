@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use pipeline::actor::{Context, Stage};
 use pipeline::error::StageError;
-use pipeline::packet::{Audio, Body, Event, PacketKind};
+use pipeline::packet::{Body, Event, PacketKind};
 use pipeline::registry::{BuildContext, Factory, Registry};
 use pipeline::spawn;
 use pipeline::time::{Clock, Timestamp};
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::player::Player;
 use super::wav::tell;
 use crate::error::{Error, Result};
-use crate::sound::resample::Resample;
+use crate::sound::resample::at_rate;
 
 /// The keys of `sink.speaker`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -113,22 +113,6 @@ impl Stage for Speaker {
     }
 }
 
-/// A unit of speech at another rate. Each is resampled by itself: it begins and ends in silence.
-fn at_rate(audio: Audio, rate_hz: u32) -> Result<Audio> {
-    if audio.rate_hz == rate_hz {
-        return Ok(audio);
-    }
-    let failed = |message| Error::RateOfSound { message };
-    let mut resample = Resample::new(audio.rate_hz, rate_hz).map_err(failed)?;
-    let mut samples = resample.push(&audio.samples);
-    samples.extend(resample.finish());
-    Ok(Audio {
-        rate_hz,
-        samples: samples.into(),
-        ..audio
-    })
-}
-
 /// Whether there is a speaker.
 ///
 /// Errors: [`Error::NoLoudspeaker`] with the reason why not.
@@ -188,6 +172,8 @@ pub(super) fn register(registry: &mut Registry) {
 #[cfg(test)]
 mod tests {
     use pipeline::alone::run_alone;
+
+    use pipeline::packet::Audio;
 
     use super::*;
 

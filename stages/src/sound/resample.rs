@@ -1,14 +1,35 @@
 //! From one rate to another by the crate `rubato`: what comes out is the same however the sound is cut, has no delay, and is
 //! as long as the sound.
 
+use pipeline::packet::Audio;
 use rubato::audioadapter_buffers::direct::SequentialSliceOfSlices;
 use rubato::{Fft, FixedSync, Indexing, Resampler, WindowFunction};
+
+use crate::error::{Error, Result};
 
 /// Samples that go into the transform at once, about.
 const CHUNK: usize = 1024;
 
 fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// A unit of speech at another rate. Each is resampled by itself: it begins and ends in silence.
+///
+/// Errors: [`Error::RateOfSound`].
+pub fn at_rate(audio: Audio, rate_hz: u32) -> Result<Audio> {
+    if audio.rate_hz == rate_hz {
+        return Ok(audio);
+    }
+    let failed = |message| Error::RateOfSound { message };
+    let mut resample = Resample::new(audio.rate_hz, rate_hz).map_err(failed)?;
+    let mut samples = resample.push(&audio.samples);
+    samples.extend(resample.finish());
+    Ok(Audio {
+        rate_hz,
+        samples: samples.into(),
+        ..audio
+    })
 }
 
 /// A sound on its way.

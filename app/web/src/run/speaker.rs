@@ -12,7 +12,7 @@ use pipeline::registry::{BuildContext, Factory, Registry};
 use pipeline::turn::Turn;
 use serde::Deserialize;
 use stages::sink::player::Player;
-use stages::sound::resample::Resample;
+use stages::sound::resample::at_rate;
 
 use super::devices::{AudioTime, Command, Devices, Done, Loudspeaker};
 use super::error::Error;
@@ -198,22 +198,6 @@ impl Mirror {
     fn sounds(&self) -> bool {
         !self.player.is_done() && !self.is_held
     }
-}
-
-/// A unit of speech at another rate. Each is resampled by itself: it begins and ends in silence.
-fn at_rate(audio: Audio, rate_hz: u32) -> Result<Audio, stages::Error> {
-    if audio.rate_hz == rate_hz {
-        return Ok(audio);
-    }
-    let failed = |message| stages::Error::RateOfSound { message };
-    let mut resample = Resample::new(audio.rate_hz, rate_hz).map_err(failed)?;
-    let mut samples = resample.push(&audio.samples);
-    samples.extend(resample.finish());
-    Ok(Audio {
-        rate_hz,
-        samples: samples.into(),
-        ..audio
-    })
 }
 
 /// Registers these sinks. Without a loudspeaker they are checked alone.
