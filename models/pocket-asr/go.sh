@@ -3,10 +3,10 @@
 #   bash models/pocket-asr/go.sh unpack            lays what was carried (.asr/) into /dev/shm/asr; may be called several times
 #   bash models/pocket-asr/go.sh speak [SECONDS]   begins to speak with the voices that need no GPU, in the background
 #   bash models/pocket-asr/go.sh start [SECONDS]   begins to speak on the GPU and to train, in the background
-#   bash models/pocket-asr/go.sh resume FILE AT [SECONDS]   the same from weights that came back, at 0..1 of the schedule
+#   bash models/pocket-asr/go.sh resume FILE AT [SECONDS]   the same from weights that came back, or the tree's, at 0..1 of the schedule
 #   bash models/pocket-asr/go.sh wait SECONDS      shows the log for so long, with the newest weights in $OUT
 #   bash models/pocket-asr/go.sh check             seconds on GPU and CPU: everything once, small
-# $OUT: where results are taken from. README.md has the schedule.
+# ASR_GPU, ASR_SPEAK_GPU: which GPU trains and which speaks (0, 0). $OUT: where results are taken from. README.md has the schedule.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=${ASR_WORK:-/dev/shm/asr}
@@ -48,8 +48,8 @@ start|resume)
   more=(); seconds=${2:-1320}
   if [ "$1" = resume ]; then more=(--resume "$2" --start-at "$3"); seconds=${4:-1320}; fi
   cd "$here"
-  OMP_NUM_THREADS=2 setsid nohup python3 synthesise.py gpu --kit "$kit" --out "$work/shards" --hours "${ASR_HOURS:-80}" --seconds "${ASR_SPEAK:-600}" --workers 3 > "$work/gpu.log" 2>&1 < /dev/null &
-  OMP_NUM_THREADS=4 setsid nohup python3 train.py --shards "$work/shards" --kit "$kit" --out "$work/out" --seconds "$seconds" ${ASR_TRAIN:-} "${more[@]}" > "$work/train.log" 2>&1 < /dev/null &
+  CUDA_VISIBLE_DEVICES=${ASR_SPEAK_GPU:-0} OMP_NUM_THREADS=2 setsid nohup python3 synthesise.py gpu --kit "$kit" --out "$work/shards" --hours "${ASR_HOURS:-80}" --seconds "${ASR_SPEAK:-600}" --workers "${ASR_SPEAKERS:-3}" > "$work/gpu.log" 2>&1 < /dev/null &
+  CUDA_VISIBLE_DEVICES=${ASR_GPU:-0} OMP_NUM_THREADS=4 setsid nohup python3 train.py --shards "$work/shards" --kit "$kit" --out "$work/out" --seconds "$seconds" ${ASR_TRAIN:-} "${more[@]}" > "$work/train.log" 2>&1 < /dev/null &
   echo started ;;
 wait)
   until=$(( $(date +%s) + ${2:-570} ))

@@ -6,6 +6,8 @@
 import argparse
 import json
 import sys
+import tempfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,25 @@ def unpacked(path):
     return dense
 
 
+def weights(path):
+    """The tensors of `path`, dense: a file of training, a packed one, or a packed one as it lies in the tree (`.zz`)."""
+    path = Path(path)
+    if path.suffix == ".zz":
+        inflated = Path(tempfile.mkdtemp()) / path.stem
+        inflated.write_bytes(zlib.decompress(path.read_bytes()))
+        path = inflated
+    with safe_open(path, "pt") as file:
+        is_packed = any(name.endswith("_packed") for name in file.keys())
+    return unpacked(path) if is_packed else {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
+
+
+def load(model, path):
+    """Lays the weights of `path` into `model`; the names that it has not (a packed file has no CTC head)."""
+    shapes = {k: v.shape for k, v in model.state_dict().items()}
+    state = {k: v.reshape(shapes[k]) for k, v in weights(path).items() if k in shapes}
+    return [k for k in model.load_state_dict(state, strict=False).missing_keys if "num_batches" not in k]
+
+
 def pack(state):
     """(header entries, metadata) of what goes into the file: name -> (type, shape, bytes)."""
     entries, notes = {}, {"format": "pt"}
@@ -80,7 +101,7 @@ def main():
     parser.add_argument("tokenizer", type=Path)
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
-    state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(args.model).items() if not k.startswith("ctc.") and "num_batches" not in k}
+    state = {k: v for k, v in weights(args.model).items() if not k.startswith("ctc.") and "num_batches" not in k}
     args.out.mkdir(parents=True, exist_ok=True)
     write(*pack(state), args.out / "model.safetensors")
     config = json.loads(args.model.with_name("config.json").read_text())

@@ -5,26 +5,18 @@
 import sys
 from pathlib import Path
 
+import pack
 import soundfile
 import torch
 from features import FrontEnd
 from model import Config, Parakeet
-from pack import unpacked
-from safetensors import safe_open
-from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from train import transcribe
 
 
 def load(path):
     model = Parakeet(Config.from_json(Path(path).with_name("config.json")))
-    with safe_open(path, "pt") as file:
-        is_packed = any(key.endswith("_packed") for key in file.keys())
-    state = unpacked(path) if is_packed else load_file(path)
-    shapes = model.state_dict()
-    state = {k: v.float().reshape(shapes[k].shape) for k, v in state.items() if k in shapes and "num_batches" not in k}
-    missing, _ = model.load_state_dict(state, strict=False)
-    left = [k for k in missing if not k.startswith("ctc.") and "num_batches" not in k]
+    left = [k for k in pack.load(model, path) if not k.startswith("ctc.")]
     if left:
         raise SystemExit(f"{path} has no {left[:3]}")
     return model.eval()

@@ -1,7 +1,7 @@
 """Trains pocket-asr on the shards that `synthesise.py` writes, for a given time. All audio lies in GPU memory; augmentation,
 front end, model and loss run there.
 
-    train.py --shards DIR --kit KIT --out OUT --seconds 1300 [--resume FILE]
+    train.py --shards DIR --kit KIT --out OUT --seconds 1300 [--resume FILE[.zz]]
 
 Every so often it writes `OUT/model.safetensors` (averaged weights, bf16) and a line to `OUT/log.jsonl`: losses, and the word
 error rate on held-out sentences of held-out voices. A resumed run goes on from the weights, with a short warm-up.
@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pack
 import torch
 import torch.nn.functional as F
 from augment import Augment
@@ -24,7 +25,7 @@ from loss import tdt
 from model import Config, Parakeet
 from optimiser import Optimiser
 from quant import bits_of, round_in_place
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from synthesise import read
 from text import label
 from tokenizers import Tokenizer
@@ -216,7 +217,7 @@ def main():
         config = Config(vocab_size=n_pieces + 1, hidden_size=96, num_hidden_layers=3, intermediate_size=192, subsampling_conv_channels=16, decoder_hidden_size=96, dropout=0.0)
     model = Parakeet(config).to(device)
     if args.resume:
-        model.load_state_dict({k: v.float() for k, v in load_file(args.resume).items()}, strict=False)
+        print("new:", pack.load(model, args.resume))
     average = {k: v.clone() for k, v in model.state_dict().items() if v.is_floating_point()}
     shadow = Parakeet(config).to(device).eval()
     optimiser, augment, front = Optimiser(model), Augment().to(device), FrontEnd().to(device)
