@@ -8,6 +8,7 @@ from features import GUARD, HOP, N_FFT, FrontEnd, mel_filters
 
 RATE_HZ = 16000
 TAIL = 8192  # longest room, in samples
+MOST_SILENCE = 0.6  # seconds, before and after
 WARPS = torch.linspace(0.86, 1.16, 31).tolist()
 
 
@@ -96,8 +97,8 @@ class Augment(torch.nn.Module):
         """[B, n] f32 and lengths, of i16 audio [B, n]."""
         b, device = len(audio), audio.device
         pace = uniform(b, 0.88, 1.14, device)
-        before, after = (uniform(b, 0, 0.4, device) * RATE_HZ).long(), (uniform(b, 0, 0.4, device) * RATE_HZ).long()
-        n = int((audio.shape[1] / 0.88 + 0.8 * RATE_HZ) // HOP + 1) * HOP  # of the widest row, known without asking the GPU
+        before, after = (uniform(b, 0, MOST_SILENCE, device) * RATE_HZ).long(), (uniform(b, 0, MOST_SILENCE, device) * RATE_HZ).long()
+        n = int((audio.shape[1] / 0.88 + 2 * MOST_SILENCE * RATE_HZ) // HOP + 1) * HOP  # of the widest row, known without asking the GPU
         wave, ends = stretched(audio / 32768, lengths, pace, before, n)
         ends = (ends + after).clamp(max=n)
         level = (wave.square().sum(1, keepdim=True) / (ends - before - after).clamp(min=1)[:, None]).sqrt().clamp(min=1e-5)

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from augment import Augment
 from decode import greedy_batch
-from features import FrontEnd
+from features import HOP, FrontEnd
 from loss import tdt
 from model import Config, Parakeet
 from optimiser import Optimiser
@@ -115,10 +115,13 @@ def distance(a, b):
             last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
     return row[-1]
 
+SILENCE = 5 * 8 * HOP  # samples: 0.4 s
+
 
 @torch.no_grad()
 def transcribe(model, front, tokenizer, audios, device, batch=64):
-    """Texts of f32 audios in -1..1."""
+    """Texts of f32 audios in -1..1, with silence before and after them as the program has it (`stages/src/stt/recognise.rs`)."""
+    audios = [F.pad(audio, (SILENCE, SILENCE)) for audio in audios]
     order = sorted(range(len(audios)), key=lambda i: len(audios[i]))
     texts = [""] * len(audios)
     for at in range(0, len(order), batch):

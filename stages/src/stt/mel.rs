@@ -32,6 +32,7 @@ pub struct Mel {
 }
 
 /// A signal on its way: what comes out is the same however it is cut. Frames are as many as hops are whole.
+#[derive(Clone)]
 pub struct LogMel {
     mel: Arc<Mel>,
     /// Samples after pre-emphasis, from `start` on.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gpu::protocol::GpuHandle;
 use gpu::protocol::speech::{Prediction, SpeechInfo, Step, TranscribeRequest};
 
-use super::mel::{LogMel, Mel, normalise};
+use super::mel::{HOP, LogMel, Mel, RATE_HZ, normalise};
 use super::pieces::Pieces;
 use crate::error::Result;
 
@@ -18,6 +18,9 @@ const FRAME_MS: u32 = 80;
 /// Encoder frames of a window: 20.5 s, and of the context on each side that is heard but not decoded: 4 s.
 const WINDOW: usize = 256;
 const CONTEXT: usize = 50;
+/// Encoder frames of silence that are heard before the sound and after it: 0.4 s. Recordings are cut close to the first and the
+/// last word, which is where models are least sure.
+const SILENCE: usize = 5;
 
 /// A model of speech on an engine, and what is before and after it.
 #[derive(Clone)]
@@ -26,6 +29,8 @@ pub struct Ear {
     pub info: Arc<SpeechInfo>,
     pub mel: Arc<Mel>,
     pub pieces: Arc<Pieces>,
+    /// Encoder frames of silence before and after each utterance; times do not count them.
+    pub silence: usize,
 }
 
 /// What was heard.
@@ -63,6 +68,7 @@ struct Token {
 }
 
 /// An utterance that is being heard.
+#[derive(Clone)]
 pub struct Utterance {
     ear: Ear,
     log_mel: LogMel,
@@ -74,6 +80,8 @@ pub struct Utterance {
     next_frame: usize,
     prediction: Option<Arc<Prediction>>,
     tokens: Vec<Token>,
+    /// Samples that came.
+    n_samples: u64,
 }
 
 /// What a stretch came to.
@@ -90,6 +98,7 @@ impl Ear {
             mel: Arc::new(Mel::new(info.n_mels, &info.front_end)),
             info: Arc::new(info),
             pieces: Arc::new(pieces),
+            silence: SILENCE,
         }
     }
 
@@ -102,6 +111,7 @@ impl Ear {
             next_frame: 0,
             prediction: None,
             tokens: Vec::new(),
+            n_samples: 0,
         }
     }
 
@@ -110,10 +120,15 @@ impl Ear {
         WINDOW.min(self.info.max_mel / SUBSAMPLING).max(1)
     }
 
-    fn heard(&self, tokens: &[Token], n_settled: usize) -> Heard {
+    /// The words of tokens in an utterance of `n_samples`.
+    fn heard(&self, tokens: &[Token], n_settled: usize, n_samples: u64) -> Heard {
         let ids: Vec<u32> = tokens.iter().map(|token| token.id).collect();
         let words = self.pieces.words(&ids);
-        let time = |frame: usize| Duration::from_millis(frame as u64 * u64::from(FRAME_MS));
+        let length = Duration::from_millis(n_samples * 1000 / u64::from(RATE_HZ));
+        let time = |frame: usize| {
+            let frame = frame.saturating_sub(self.silence) as u64;
+            length.min(Duration::from_millis(frame * u64::from(FRAME_MS)))
+        };
         // The last word may still grow.
         let whole = words.iter().filter(|word| word.end < n_settled).count();
         let words = words.into_iter().filter_map(|word| {
@@ -140,8 +155,23 @@ impl Utterance {
     ///
     /// Errors: those of the engine.
     pub async fn push(&mut self, samples: &[f32]) -> Result<bool> {
+        if self.n_samples == 0 && !samples.is_empty() {
+            self.be_silent();
+        }
+        self.n_samples += samples.len() as u64;
         let rows = self.log_mel.push(samples);
         self.rows.extend(rows);
+        self.windows().await
+    }
+
+    fn be_silent(&mut self) {
+        let silence = vec![0.0; self.ear.silence * SUBSAMPLING * HOP];
+        let rows = self.log_mel.push(&silence);
+        self.rows.extend(rows);
+    }
+
+    /// Hears the windows that are whole; true if there were any.
+    async fn windows(&mut self) -> Result<bool> {
         let (window, mut heard) = (self.ear.window(), false);
         // Only when there is more: a window that ends the utterance is heard to its end.
         while self.n_rows() > window * SUBSAMPLING {
@@ -162,26 +192,33 @@ impl Utterance {
     ///
     /// Errors: those of the engine.
     pub async fn so_far(&self) -> Result<Heard> {
-        let n_rows = self.n_rows();
-        let stretch = self.stretch(n_rows, self.start + n_rows.div_ceil(SUBSAMPLING)).await?;
-        let tokens = [self.tokens.as_slice(), &stretch.tokens].concat();
-        Ok(self.ear.heard(&tokens, self.tokens.len()))
+        let mut ended = self.clone();
+        ended.hear_to_the_end().await?;
+        Ok(self.ear.heard(&ended.tokens, self.tokens.len(), self.n_samples))
     }
 
     /// What was heard, with the end of the sound, after which there is nothing more to push.
     ///
     /// Errors: those of the engine.
     pub async fn finish(&mut self) -> Result<Heard> {
-        // Frames that the end completes may make another window.
+        self.hear_to_the_end().await?;
+        let mut heard = self.ear.heard(&self.tokens, self.tokens.len(), self.n_samples);
+        heard.n_settled = heard.words.len();
+        Ok(heard)
+    }
+
+    async fn hear_to_the_end(&mut self) -> Result<()> {
+        if self.n_samples > 0 {
+            self.be_silent();
+        }
         let rows = self.log_mel.finish();
         self.rows.extend(rows);
-        self.push(&[]).await?;
+        // Frames that the end completes may make another window.
+        self.windows().await?;
         let n_rows = self.n_rows();
         let stretch = self.stretch(n_rows, self.start + n_rows.div_ceil(SUBSAMPLING)).await?;
         self.keep(stretch);
-        let mut heard = self.ear.heard(&self.tokens, self.tokens.len());
-        heard.n_settled = heard.words.len();
-        Ok(heard)
+        Ok(())
     }
 
     fn n_rows(&self) -> usize {
