@@ -6,7 +6,7 @@ called unreadable, never guessed.
 """
 
 UNREADABLE = "unreadable"
-ROOM = 340  # characters of a narration: 160 tokens hold about 400
+ROOM = 400  # characters of a narration: 160 tokens hold about 440
 
 
 def article(kind):
@@ -15,6 +15,11 @@ def article(kind):
 
 def capital(s):
     return s[:1].upper() + s[1:]
+
+
+def bar(s):
+    """Whether `s` is mostly a rule or a bar of one character, which nobody wants to hear."""
+    return len(s) > 5 and max(s.count(c) for c in set(s)) > 0.6 * len(s)
 
 
 def cut(s, most=110):
@@ -53,7 +58,7 @@ def narrate(T, room=ROOM):
     for m in T.get("main") or []:
         words, quoted = m if isinstance(m, (list, tuple)) else (m, True)
         words = cut(words, 84)
-        if words in text or any(words in s for s in strings) or words in said:
+        if bar(words) or words in text or any(words in s for s in strings) or words in said:
             continue
         s = f'"{words}"' if quoted and '"' not in words else words
         if len(text) + sum(map(len, strings)) + len(s) + len(tail) > room:
