@@ -173,7 +173,7 @@ def several(r):
         title=name,
         body=f'<div style="position:absolute;inset:0;background:hsl({hue} {r.randint(0, 50)}% {r.randint(10, 60)}%)">' + "".join(p[2] for p in parts) + "</div>",
         main=[],
-        now=["There are " + ", ".join(f'a {s} "{nm}"' for s, nm, _, _ in parts) + "."],
+        now=["There is " + ", ".join(f'a {s} "{nm}"' for s, nm, _, _ in parts) + "."],
         qa=[p[3] for p in parts] + [("How many windows are open?", str(n)), ("Which windows are there?", ", ".join(p[1] for p in parts))],
     )
 
