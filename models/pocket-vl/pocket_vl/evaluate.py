@@ -129,6 +129,14 @@ def real(reader, folder, out):
             file.write("\n".join(rows) + "\n")
 
 
+def keep(result, path):
+    text = json.dumps(result, indent=1)
+    if path:
+        with open(path, "w") as file:
+            file.write(text + "\n")
+    return text
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("picture", nargs="*")
@@ -153,11 +161,9 @@ def main():
         load_assets(a.assets)
         load_packs(a.packs)
         result = screens(reader, a.n, batch=a.batch, seconds=a.seconds * 0.65)
+        keep(result, a.out)
         result["video"] = videos(reader, max(a.batch, a.n // 2), batch=a.batch, seconds=a.seconds * 0.15)
-        print(json.dumps(result, indent=1))
-        if a.out:
-            with open(a.out, "w") as file:
-                json.dump(result, file, indent=1)
+        print(keep(result, a.out))
 
 
 if __name__ == "__main__":

@@ -173,9 +173,9 @@ def prominent(T, boxes):
     main = [list(m) for m in T.main]
     known = {T.title, T.error, T.ask, T.app, *T.buttons, *(m[0] for m in main)}
     usual = sorted(b[4] for b in boxes)[len(boxes) // 2]
-    told = lambda s, h: len(s) > 2 and (" " in s or any(ch.isdigit() for ch in s) or h > 1.15 * usual) and s not in known
+    told = lambda s, h: len(s) > 2 and s[-1] != "▮" and (" " in s or any(ch.isdigit() for ch in s) or h > 1.15 * usual) and s not in known
     rest = sorted((b for b in boxes if told(b[0], b[4])), key=lambda b: (-(b[4] // 4), b[2], b[1]))
-    return main + [[b[0], True] for b in rest[:6]]
+    return main + [[b[0], True] for b in rest[:8]]
 
 
 def drawn(r, size, W, H):
