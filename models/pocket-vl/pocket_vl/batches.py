@@ -21,6 +21,7 @@ LAYOUT = {
     "svga": (24, 420, 23),
     "xga": (16, 500, 24),
     "hd": (16, 520, 30),
+    "full": (12, 520, 28),
     "video": (48, 150, 20),
     "video_hd": (12, 170, 24),
 }
@@ -29,7 +30,7 @@ MIXES = {
     "lines": dict(word=0.25, line=0.45, block=0.3),
     "crops": dict(line=0.12, block=0.33, part=0.3, window=0.25),
     "screens": dict(
-        line=0.02, block=0.05, part=0.07, window=0.22, wide=0.14, svga=0.09, xga=0.08, hd=0.14, video=0.13, video_hd=0.06
+        line=0.02, block=0.05, part=0.07, window=0.22, wide=0.14, svga=0.09, xga=0.08, hd=0.1, full=0.07, video=0.13, video_hd=0.06
     ),
 }
 AGAIN = 0.3  # share of the screens that a worker draws a second time from memory, with other questions

@@ -116,13 +116,14 @@ BUCKETS = {
     "svga": ((800, 600), (800, 608), "scene"),
     "xga": ((1024, 768), (1024, 768), "scene"),
     "hd": ((1280, 720), (1280, 704), "scene"),
+    "full": ((1344, 756), (1344, 768), "scene"),  # what becomes of 1920×1080
     "video": ((640, 360), (640, 352), "video"),
     "video_hd": ((1280, 720), (1280, 704), "video"),
 }
 
 
 REAL = 0.4  # share of the screens that real renderers drew, where there are packs
-SMALLER = {"wide": "window", "hd": "wide", "xga": "svga"}  # of the same shape: its pages, larger
+SMALLER = {"wide": "window", "hd": "wide", "xga": "svga", "full": "hd"}  # of the same shape: its pages, larger
 BLURRED = 0.03  # share of the screens whose text nobody can read
 
 
@@ -151,7 +152,7 @@ def illegible(r, img):
 
 def real(r, size, W, H):
     """A screen of a pack -> (picture, truth, strings), or None where there is none."""
-    got = shelf() and shelf().draw(r, SMALLER.get(size, size) if r.random() < 0.25 else size)
+    got = shelf() and shelf().draw(r, SMALLER.get(size, size) if size == "full" or r.random() < 0.25 else size)
     if not got:
         return None
     record, pictures = got
@@ -184,7 +185,11 @@ def drawn(r, size, W, H):
         got = real(r, size, W, H)
         if got:
             return got
-    w, h = (int(W * 1.25), int(H * 1.25)) if W > 1000 and r.random() < 0.12 else (W, H)  # a larger screen, scaled down
+    w, h = (W, H)
+    if size == "full":
+        w, h = 1920, 1080
+    elif W > 1000 and r.random() < 0.12:  # a larger screen, scaled down
+        w, h = int(W * 1.25), int(H * 1.25)
     c, T, _ = scene(r, w, h, pick(r, (15, 16, 17, 18, 20, 22)) if w > W else None)
     T.update(boxes=c.items, width=w)
     return c.img, T, [i[0] for i in c.items]
