@@ -34,11 +34,13 @@ const STEPS: &str = "\
 Here (Debian, Python 3.11 with the packages of models/pocket-vl/pyproject.toml, chromium), about half an hour:
   bash models/pocket-vl/carry.sh build          fonts, text and packs of real pages into .pv-build
 
-On the GPU machine, three goes of at most ten minutes one right after the other, .pv carried along each time:
-  bash models/pocket-vl/carry.sh 1   then there:   bash models/pocket-vl/go.sh 1
-  bash models/pocket-vl/carry.sh 2   then there:   bash models/pocket-vl/go.sh 2
-  bash models/pocket-vl/carry.sh 3   then there:   bash models/pocket-vl/go.sh 3
-Each go leaves its weights, log.txt, loss.csv and scores.json in $OUT; the last one packs: $OUT/packed/model.safetensors.
+  bash models/pocket-vl/carry.sh kit            all of it in .pv/1, .pv/2 ..., for calls that carry 20 MB each
+
+On a machine with one GPU, once for each folder that was carried, then for 20 minutes:
+  bash models/pocket-vl/go.sh unpack .pv/1
+  bash models/pocket-vl/go.sh start 1160        trains, rounds, packs and evaluates in the background
+  bash models/pocket-vl/go.sh wait 540          shows the log; as often as needed
+$OUT/pv then holds packed.safetensors, the dense weights in two files, scores.json and train.log.
 
 Here again, with the folder that came back:
   cargo xtask train pocket-vl FOLDER            size, engine against transformers, card
@@ -64,8 +66,9 @@ pub fn run(args: &[String]) -> Result<()> {
 /// Takes packed weights: within the budget, the engine says what `transformers` says, then into the tree and its card.
 fn take(folder: &Path) -> Result<()> {
     let home = root().join("models/pocket-vl");
-    let packed = [folder.join("packed/model.safetensors"), folder.join("model.safetensors")]
+    let packed = ["packed.safetensors", "packed/model.safetensors", "model.safetensors"]
         .into_iter()
+        .map(|name| folder.join(name))
         .find(|path| path.is_file());
     let candidate = root().join(".pv-build/candidate");
     fs::create_dir_all(&candidate).context("cannot make the folder of the candidate")?;

@@ -21,6 +21,7 @@ LAYOUT = {
     "svga": (24, 420, 23),
     "xga": (16, 500, 24),
     "hd": (16, 520, 30),
+    "full": (12, 520, 28),
     "video": (48, 150, 20),
     "video_hd": (12, 170, 24),
 }
@@ -29,10 +30,10 @@ MIXES = {
     "lines": dict(word=0.25, line=0.45, block=0.3),
     "crops": dict(line=0.12, block=0.33, part=0.3, window=0.25),
     "screens": dict(
-        line=0.02, block=0.06, part=0.08, window=0.24, wide=0.15, svga=0.1, xga=0.08, hd=0.13, video=0.1, video_hd=0.04
+        line=0.02, block=0.05, part=0.07, window=0.22, wide=0.14, svga=0.09, xga=0.08, hd=0.1, full=0.07, video=0.13, video_hd=0.06
     ),
 }
-AGAIN = 0.45  # share of the screens that a worker draws a second time from memory, with other questions
+AGAIN = 0.3  # share of the screens that a worker draws a second time from memory, with other questions
 MEMORY = 64  # screens a worker remembers of each bucket
 
 SYSTEM = [
@@ -116,7 +117,10 @@ def make_batch(r, tok, bucket, scale=1.0, system=None, memory=None):
     i, queue = 0, []
     while i < B:
         if not queue:
-            queue = list(drawn_or_remembered(r, bucket, {} if memory is None else memory))
+            try:
+                queue = list(drawn_or_remembered(r, bucket, {} if memory is None else memory))
+            except (ValueError, IndexError, KeyError, TypeError, ZeroDivisionError, OSError) as e:  # one screen, not the go
+                print("left out:", bucket, repr(e)[:200], flush=True)
             continue
         pictures, qa = queue.pop()
         seq, lab = list(head), [-100] * len(head)

@@ -58,11 +58,13 @@ def seen_at(w, h, most=1048576):
     return W, H
 
 
-def screens(reader, n, seed=777, batch=8, buckets=("window", "wide", "svga", "hd")):
-    """Narrations, answers, lines on `n` held-out screens -> a table."""
+def screens(reader, n, seed=777, batch=8, buckets=("window", "wide", "svga", "hd"), seconds=1e9):
+    """Narrations, answers, lines on `n` held-out screens, or as many as `seconds` allow -> a table."""
     r = random.Random(seed)
     told, right, lines, t0 = [], {}, [], time.time()
     for k in range(0, n, batch):
+        if told and time.time() - t0 > seconds:
+            break
         bucket = buckets[k // batch % len(buckets)]
         (W, H), _, _ = BUCKETS[bucket]
         some = [drawn(r, bucket, W, H) for _ in range(batch)]
@@ -90,11 +92,13 @@ def screens(reader, n, seed=777, batch=8, buckets=("window", "wide", "svga", "hd
     return out
 
 
-def videos(reader, n, seed=778, batch=8):
+def videos(reader, n, seed=778, batch=8, seconds=1e9):
     """Pairs of frames: how often nothing is told where nothing changed, and something told where it did."""
-    r = random.Random(seed)
+    r, t0 = random.Random(seed), time.time()
     idle, exact, wrong, near = [], [], [], []
     for _ in range(0, n, batch):
+        if (idle or exact) and time.time() - t0 > seconds:
+            break
         some = [changed(r, 640, 360, "window") for _ in range(batch)]
         answers = reader.ask([[noise(r, f, (640, 360)) for f in fs] for fs, _ in some], ["What changed?"] * batch, 100)
         for (_, truth), a in zip(some, answers):
@@ -125,6 +129,14 @@ def real(reader, folder, out):
             file.write("\n".join(rows) + "\n")
 
 
+def keep(result, path):
+    text = json.dumps(result, indent=1)
+    if path:
+        with open(path, "w") as file:
+            file.write(text + "\n")
+    return text
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("picture", nargs="*")
@@ -133,6 +145,7 @@ def main():
     p.add_argument("--packs")
     p.add_argument("--n", type=int, default=64)
     p.add_argument("--batch", type=int, default=8)
+    p.add_argument("--seconds", type=float, default=1e9, help="about when to stop")
     p.add_argument("--doubt", type=float, default=0.0)
     p.add_argument("--device")
     p.add_argument("--screens")
@@ -147,11 +160,10 @@ def main():
     else:
         load_assets(a.assets)
         load_packs(a.packs)
-        result = {**screens(reader, a.n, batch=a.batch), "video": videos(reader, max(a.batch, a.n // 2), batch=a.batch)}
-        print(json.dumps(result, indent=1))
-        if a.out:
-            with open(a.out, "w") as file:
-                json.dump(result, file, indent=1)
+        result = screens(reader, a.n, batch=a.batch, seconds=a.seconds * 0.65)
+        keep(result, a.out)
+        result["video"] = videos(reader, max(a.batch, a.n // 2), batch=a.batch, seconds=a.seconds * 0.15)
+        print(keep(result, a.out))
 
 
 if __name__ == "__main__":

@@ -217,10 +217,14 @@ def head(x, embedding, y):
     return loss, ((hit >= top) & known).sum() / count
 
 
-def compile_parts():
-    """The pieces that repeat, each compiled once for all shapes."""
+EAGER = {c: c.forward for c in (VisionBlock, TextLayer, Merger)}
+EAGER_HEAD = head
+
+
+def compile_parts(on=True):
+    """The pieces that repeat, each compiled once for all shapes; `on` False: as they were, where compiling fails."""
     global head
     torch._dynamo.config.cache_size_limit = 64
-    for c in (VisionBlock, TextLayer, Merger):
-        c.forward = torch.compile(c.forward, dynamic=True)
-    head = torch.compile(head, dynamic=True)
+    for c, forward in EAGER.items():
+        c.forward = torch.compile(forward, dynamic=True) if on else forward
+    head = torch.compile(EAGER_HEAD, dynamic=True) if on else EAGER_HEAD

@@ -6,7 +6,7 @@ called unreadable, never guessed.
 """
 
 UNREADABLE = "unreadable"
-ROOM = 340  # characters of a narration: 160 tokens hold about 400
+ROOM = 400  # characters of a narration: 160 tokens hold about 440
 
 
 def article(kind):
@@ -15,6 +15,16 @@ def article(kind):
 
 def capital(s):
     return s[:1].upper() + s[1:]
+
+
+def bar(s):
+    """Whether `s` is mostly a rule or a bar of one character, which nobody wants to hear."""
+    return len(s) > 5 and max(s.count(c) for c in set(s)) > 0.6 * len(s)
+
+
+def quoted(s):
+    """In quotation marks, unless it has some itself."""
+    return s if '"' in s else f'"{s}"'
 
 
 def cut(s, most=110):
@@ -31,7 +41,7 @@ def opening(T):
     if app and app.lower() not in kind.lower():
         out += f", {app}" if kind.endswith("in a terminal") else f" in {app}"
     if title and title != app:
-        out += f', titled "{cut(title, 80)}"'
+        out += f", titled {quoted(cut(title, 80))}"
     return out + "."
 
 
@@ -46,16 +56,16 @@ def narrate(T, room=ROOM):
     parts += list(T.get("now") or [])[:2]
     if T.say and not (T.error and T.error in T.say and T.kind.endswith("dialog")) and not T.get("ask"):
         parts.append(T.say)
-    buttons = [b for b in T.buttons if len(b) > 1][:6]
+    buttons = [b for b in dict.fromkeys(T.buttons) if len(b) > 1][:6]
     tail = f"Buttons: {', '.join(buttons)}." if buttons else ""
     text = " ".join(parts)
     strings = []
     for m in T.get("main") or []:
-        words, quoted = m if isinstance(m, (list, tuple)) else (m, True)
+        words, whole = m if isinstance(m, (list, tuple)) else (m, True)
         words = cut(words, 84)
-        if words in text or any(words in s for s in strings) or words in said:
+        if bar(words) or words in text or any(words in s for s in strings) or words in said:
             continue
-        s = f'"{words}"' if quoted and '"' not in words else words
+        s = quoted(words) if whole else words
         if len(text) + sum(map(len, strings)) + len(s) + len(tail) > room:
             break
         strings.append(s)

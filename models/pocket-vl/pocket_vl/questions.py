@@ -1,5 +1,6 @@
 """Questions about a screen with their answers, from its truth."""
 
+from .phrases import beside, rephrased
 from .narrate import UNREADABLE, article, capital, cut, narrate, unreadable
 from .text import anything, pick
 
@@ -19,9 +20,11 @@ Q_APP = "What program is this?|Which application is open?|Which program is open?
 )
 Q_STATE = "What needs my attention?|What matters now?|Is anything asked of me?|What should I know?".split("|")
 Q_FOCUS = "What has the focus?|What is selected?|Where is the cursor?".split("|")
-Q_ERROR = "Is there an error?|Is an error shown?|Did something go wrong?|Is there an error message? What does it say?|Any errors?".split(
-    "|"
-)
+Q_ERROR = (
+    "Is there an error?|Is an error shown?|Did something go wrong?|Is there an error message? What does it say?|Any errors?|"
+    "Is there an error, and what does it say?|Is anything wrong?"
+).split("|")
+Q_WHAT = "What is the error?|What does the error say?|What went wrong?|Which error is shown?|Read the error message.".split("|")
 Q_BUTTONS = (
     "Which buttons are there?|What buttons can I press?|List the buttons.|Which buttons are shown?|What are the buttons?".split(
         "|"
@@ -93,6 +96,7 @@ def questions(r, T, shown, blurred=False):
         (pick(r, Q_TITLE), T.title or "There is no title."),
         (pick(r, Q_KIND), kind),
         (pick(r, Q_ERROR), f"Yes: {T.error}" if T.error else "No."),
+        *([(pick(r, Q_WHAT), T.error or "There is no error.")] if T.error or r.random() < 0.2 else []),
         (pick(r, Q_BUTTONS), ", ".join(T.buttons[:9]) + "." if T.buttons else "There are no buttons."),
     ]
     if r.random() < 0.5:
@@ -103,6 +107,8 @@ def questions(r, T, shown, blurred=False):
         qa.append((pick(r, Q_FOCUS), T.now[0]))
     if L:
         qa += reading(r, L, T.get("loose"))
+    if T.get("boxes"):
+        qa += beside(r, T["boxes"], T["width"])[:2]
     if shown:
         s = pick(r, shown)
         qa.append(
@@ -112,7 +118,7 @@ def questions(r, T, shown, blurred=False):
         )
     own = list(T.qa)
     r.shuffle(own)
-    qa += own[:7]
+    qa += [rephrased(r, q, a) for q, a in own[:8]]
     r.shuffle(qa)
     qa = first + qa if r.random() < 0.7 else qa + first  # the narration mostly comes first: that is how it will be asked
     return [(q, a) for q, a in qa if a]

@@ -116,12 +116,14 @@ BUCKETS = {
     "svga": ((800, 600), (800, 608), "scene"),
     "xga": ((1024, 768), (1024, 768), "scene"),
     "hd": ((1280, 720), (1280, 704), "scene"),
+    "full": ((1344, 756), (1344, 768), "scene"),  # what becomes of 1920×1080
     "video": ((640, 360), (640, 352), "video"),
     "video_hd": ((1280, 720), (1280, 704), "video"),
 }
 
 
 REAL = 0.4  # share of the screens that real renderers drew, where there are packs
+SMALLER = {"wide": "window", "hd": "wide", "xga": "svga", "full": "hd"}  # of the same shape: its pages, larger
 BLURRED = 0.03  # share of the screens whose text nobody can read
 
 
@@ -150,17 +152,31 @@ def illegible(r, img):
 
 def real(r, size, W, H):
     """A screen of a pack -> (picture, truth, strings), or None where there is none."""
-    got = shelf() and shelf().draw(r, size)
+    got = shelf() and shelf().draw(r, SMALLER.get(size, size) if size == "full" or r.random() < 0.25 else size)
     if not got:
         return None
     record, pictures = got
     img = turned(r, pictures[0])
+    if img.size != (W, H):
+        img = img.resize((W, H), pick(r, (Image.BICUBIC, Image.BILINEAR, Image.LANCZOS)))
     if r.random() < 0.07:
         c, T, _ = scene(r, W, H, back=(img, record["kind"]))
         return c.img, T, [i[0] for i in c.items]
     lines = [l[0] for l in record["lines"]]
     keys = ("kind", "over", "app", "title", "error", "ask", "now", "main", "buttons", "qa")
-    return img, Truth(lines=lines, loose=True, **{k: record[k] for k in keys}), lines
+    T = Truth(lines=lines, loose=True, **{k: record[k] for k in keys})
+    T.update(boxes=record["lines"], width=record["W"], main=prominent(T, record["lines"]))
+    return img, T, lines
+
+
+def prominent(T, boxes):
+    """The page's main strings, then what else is written large or first, as long as it is no name of a button."""
+    main = [list(m) for m in T.main]
+    known = {T.title, T.error, T.ask, T.app, *T.buttons, *(m[0] for m in main)}
+    usual = sorted(b[4] for b in boxes)[len(boxes) // 2]
+    told = lambda s, h: len(s) > 2 and s[-1] != "▮" and (" " in s or any(ch.isdigit() for ch in s) or h > 1.15 * usual) and s not in known
+    rest = sorted((b for b in boxes if told(b[0], b[4])), key=lambda b: (-(b[4] // 4), b[2], b[1]))
+    return main + [[b[0], True] for b in rest[:8]]
 
 
 def drawn(r, size, W, H):
@@ -169,8 +185,13 @@ def drawn(r, size, W, H):
         got = real(r, size, W, H)
         if got:
             return got
-    w, h = (int(W * 1.25), int(H * 1.25)) if W > 1000 and r.random() < 0.12 else (W, H)  # a larger screen, scaled down
+    w, h = (W, H)
+    if size == "full":
+        w, h = 1920, 1080
+    elif W > 1000 and r.random() < 0.12:  # a larger screen, scaled down
+        w, h = int(W * 1.25), int(H * 1.25)
     c, T, _ = scene(r, w, h, pick(r, (15, 16, 17, 18, 20, 22)) if w > W else None)
+    T.update(boxes=c.items, width=w)
     return c.img, T, [i[0] for i in c.items]
 
 

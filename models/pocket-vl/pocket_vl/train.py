@@ -78,7 +78,7 @@ def train(a):
     model = PocketVL(config)
     if a.init:
         load(model, a.init)
-    if a.compile:
+    if a.compile and not a.eager:
         compile_parts()
     say(
         f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, {sum(p.numel() for p in model.model['visual'].parameters()) / 1e6:.2f} M of them see",
@@ -98,6 +98,9 @@ def train(a):
         loss.backward()
         b["loss"], b["right"] = loss.detach(), right
 
+    # One pool for all graphs: nothing of a replay is needed after its loss is copied, so memory is that of the largest.
+    pool = torch.cuda.graph_pool_handle() if cuda else None
+
     def prepare(bucket):
         """Static buffers, a warm-up on random data, and the capture of the bucket's graph."""
         _, _, W, H, n_img, _ = layout(bucket)
@@ -109,19 +112,29 @@ def train(a):
             s = torch.cuda.Stream()
             s.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(s):
-                for _ in range(2):
+                try:
                     forward_backward(b)
+                except Exception as e:  # slower, but it trains
+                    if not a.compile:
+                        raise
+                    say("compiling failed, all goes on without:", repr(e)[:600], flush=True)
+                    a.compile = False
+                    compile_parts(False)
+                    forward_backward(b)
+                forward_backward(b)
             torch.cuda.current_stream().wait_stream(s)
             torch.cuda.synchronize()
+            torch.cuda.empty_cache()
             b["graph"] = torch.cuda.CUDAGraph()
             try:
-                with torch.cuda.graph(b["graph"], capture_error_mode="thread_local"):
+                with torch.cuda.graph(b["graph"], pool=pool, capture_error_mode="thread_local"):
                     forward_backward(b)
             except Exception as e:  # slower, but it trains
                 print("no graph for", bucket, repr(e)[:300], flush=True)
                 torch.cuda.synchronize()
                 b["graph"] = None
-        say(f"{bucket} is ready after {time.time() - t0:.1f} s", flush=True)
+        memory = f", {torch.cuda.memory_reserved() / 2**30:.1f} GiB" if cuda else ""
+        say(f"{bucket} is ready after {time.time() - t0:.1f} s{memory}", flush=True)
         return b
 
     graphs = {bucket: prepare(bucket) for bucket in LAYOUT}  # always in this order: compiled code is found in the cache again
@@ -215,6 +228,7 @@ def main():
     p.add_argument("--steps", type=int, default=0)
     p.add_argument("--tiny", action="store_true")
     p.add_argument("--compile", action="store_true", help="compile the repeating parts: a minute at the start, faster after")
+    p.add_argument("--eager", action="store_true", help="overrides --compile")
     p.add_argument("--workers", type=int, default=15)
     p.add_argument("--prefetch", type=int, default=4)
     p.add_argument("--seed", type=int, default=1)

@@ -21,7 +21,7 @@ def changed(r, W, H, size=None):
         got = shelf().draw(r, "step " + size)
         if got:
             T, frames = got
-            if r.random() < 0.12:
+            if r.random() < 0.25:
                 return [frames[1], frames[1].copy()], NOTHING
             return frames, T["step"][0]
     for _ in range(6):
@@ -30,9 +30,9 @@ def changed(r, W, H, size=None):
             break
     before = c.img.copy()
     k = r.random()
-    if k < 0.15:
-        return [before, c.img], NOTHING
-    if "screen" in T and k < 0.75:
+    if k < 0.25:
+        return blinked(r, before, c.img) if r.random() < 0.3 else [before, c.img], NOTHING
+    if "screen" in T and k < 0.8:
         what = grow(r, T)
         return [before, c.img], what or NOTHING
     for change in r.sample((opened, noticed, replaced, edited, typed, scrolled), 6):
@@ -40,6 +40,17 @@ def changed(r, W, H, size=None):
         if got:
             return got
     return [before, before.copy()], NOTHING
+
+
+def blinked(r, before, after):
+    """A text cursor comes or goes: that is no change."""
+    x, y, w, h = r.randint(20, before.width - 40), r.randint(20, before.height - 40), r.choice((1, 2, 8)), r.randint(12, 20)
+    box = (x, y, x + w, y + h)
+    if len(before.crop((x - 2, y - 2, x + w + 2, y + h + 2)).getcolors(4) or range(9)) == 1:
+        under = before.getpixel((x, y))
+        after = after.copy()
+        after.paste((255, 255, 255) if sum(under) < 380 else (0, 0, 0), box)
+    return [before, after] if r.random() < 0.5 else [after, before]
 
 
 def opened(r, c, T, t, before):

@@ -49,6 +49,8 @@ def login(r):
             (f"What is in the field {labels[0]}?", value),
             ("Which fields are there?", ", ".join(labels)),
             ("Which field has the focus?", labels[focus] if focus is not None else "None."),
+            (f"Which {labels[0].lower()} is filled in?", value),
+            ("How many attempts are left?", (re.findall(r"(\d+) attempts", error or "") or ["It does not say."])[0]),
         ],
     )
 
@@ -137,6 +139,8 @@ def chat(r):
         for _ in range(r.randint(2, 8))
     ]
     draft = prose(r, 30) if r.random() < 0.3 else ""
+    unread = {p: r.randint(1, 20) for p in people[1:] if r.random() < 0.3}
+    writes = f"{pick(r, people).strip('#')} is typing..." if r.random() < 0.25 else ""
     failed = r.random() < 0.12
     err = pick(r, ("Message not sent.", "Not delivered. Try again.", "Connection lost. Reconnecting...")) if failed else None
     bubbles = r.random() < 0.6
@@ -145,8 +149,9 @@ def chat(r):
         for w, m, t in msgs
     )
     body = (
-        f'<div class="fill">{nav(r, people, who, width=r.randint(150, 240))}<div class="col grow"><div class="bar"><b>{esc(who)}</b><span class="grow"></span><span class="muted small">{esc(app)}</span></div><div class="main" style="flex:1;display:flex;flex-direction:column;justify-content:flex-end" id="log">{log}'
+        f'<div class="fill">{nav(r, [f"{p} ({unread[p]})" if p in unread else p for p in people], who, width=r.randint(150, 240))}<div class="col grow"><div class="bar"><b>{esc(who)}</b><span class="grow"></span><span class="muted small">{esc(app)}</span></div><div class="main" style="flex:1;display:flex;flex-direction:column;justify-content:flex-end" id="log">{log}'
         + (f'<div class="err">{err}</div>' if err else "")
+        + f'<div class="muted small">{esc(writes)}</div>'
     )
     body += f'</div><div class="bar"><input class="grow" id="say" value="{esc(draft)}" placeholder="Type a message"><button class="primary">Send</button></div></div></div>'
     last, new = msgs[-1], prose(r, 50)
@@ -158,12 +163,15 @@ def chat(r):
         body=body,
         error=err,
         main=[f"{w}: {m}" for w, m, _ in msgs[::-1][:3]] + [last[1]],
-        now=[f"The chat is with {who}."] + ([f'"{draft}" is typed but not sent.'] if draft else []),
+        now=[f"The chat is with {who}."] + ([f'"{draft}" is typed but not sent.'] if draft else [])
+        + ([writes.rstrip(".") + "."] if writes else []),
         qa=[
             ("Who is the chat with?", who),
             ("What is the last message?", last[1]),
             ("Who wrote the last message?", last[0]),
             ("When was the last message sent?", last[2]),
+            *((f"How many unread messages does {p} have?", str(n)) for p, n in unread.items()),
+            *((f"What did {w} write at {t}?", m) for w, m, t in msgs[-3:]),
         ],
         steps=[
             (
@@ -195,11 +203,16 @@ def settings(r):
     )
     names = r.sample(("Apply", "Cancel", "OK", "Reset", "Restore defaults"), r.randint(0, 3))
     vol = r.randint(0, 100)
+    ask, left = pick(r, ("Keep these changes?", "Keep this display setting?", "Save the changes?", "Apply the new settings?")), r.randint(3, 29)
+    asks = f"{ask} Reverting in {left} seconds." if r.random() < 0.5 else ask
+    wait = r.random() < 0.2
+    if wait:
+        names = list(r.choice((("Keep changes", "Revert"), ("Keep", "Undo"), ("Yes", "No"))))
     rows = "".join(
         f'<div class="row card" style="margin-bottom:.35em"><span class="grow">{o}</span><span class="{style} {"yes" if v else ""}">{"✓" if v and style == "ck" else ""}</span></div>'
         for o, v in opts
     )
-    rows += f'<div class="row card"><span class="grow">{lab}</span><select><option>{chosen}</option></select></div><div class="row"><span>Volume</span><input type="range" value="{vol}"><span>{vol}%</span></div>'
+    rows += f'<div class="row card"><span class="grow">{lab}</span><select><option>{chosen}</option></select></div><div class="row"><span>Volume</span><input type="range" value="{vol}"><span>{vol}%</span></div>' + (f'<div class="row card">{asks}</div>' if wait else "")
     body = (
         (topbar(r, app, (), "") if r.random() < 0.7 else "")
         + f'<div class="fill">{nav(r, sections, on, width=r.randint(150, 240))}<div class="main"><h1>{on}</h1>{rows}<p></p>{buttons(r, names)}</div></div>'
@@ -210,9 +223,11 @@ def settings(r):
         app=app,
         title=on,
         body=body,
-        main=[f"{o} is {'on' if v else 'off'}" for o, v in opts[:5]] + [f"{lab}: {chosen}"],
+        main=[f"{lab}: {chosen}"] + [f"{o} is {'on' if v else 'off'}" for o, v in opts[:5]],
         now=[],
-        qa=[("Which section is open?", on), (f"What is the {lab.lower()}?", chosen), ("What is the volume?", f"{vol}%")]
+        ask=asks if wait else None,
+        qa=[("Which section is open?", on), (f"What is the {lab.lower()}?", chosen), ("What is the volume?", f"{vol}%"), (f"Which {lab.lower()} is chosen?", chosen)]
+        + ([("In how many seconds do the settings revert?", str(left))] if wait and asks != ask else [])
         + [(f'Is "{o}" on?', "Yes." if v else "No.") for o, v in opts[:4]],
         steps=[
             (
@@ -245,10 +260,13 @@ def video(r):
         app=app,
         title=head,
         body=body,
-        now=[f"The video is at {t} of {d}."],
+        now=[f"It is {'playing' if play else 'paused'} at {t} of {d}."],
         main=[who, views] + ([cap] if cap else []) + [m[0] for m in more[:2]],
         qa=[
             ("How long is the video?", d),
+            ("Is the video playing or paused?", "Playing." if play else "Paused."),
+            ("Is the video paused?", "No." if play else "Yes."),
+            *([("What does the subtitle say?", cap)] if cap else []),
             ("What time is the video at?", t),
             ("Who published it?", who),
             ("How many views are there?", views.split()[0]),
@@ -314,7 +332,9 @@ def month(r):
         now=[f"The day {today} is marked."] if view == "Month" else [],
         qa=[("Which month is shown?", head), ("How many events are there?", str(len(events)))]
         + [(f"What happens on {MONTH[m - 1]} {d}?", events[d][0]) for d in listed[:3]]
-        + [(f'When is "{events[d][0]}"?', events[d][1]) for d in listed[:2]],
+        + [(f'When is "{events[d][0]}"?', f"{MONTH[m - 1]} {d} at {events[d][1]}") for d in listed[:2]]
+        + [(f'At what time is "{events[d][0]}"?', events[d][1]) for d in listed[:3]]
+        + ([("Which day is marked?", str(today)), ("What is planned for the marked day?", events[today][0] if today in events else "Nothing.")] if view == "Month" else []),
     )
 
 
@@ -325,9 +345,11 @@ def todo(r):
     )
     tasks = [(say(r, pick(r, TASK)), r.random() < 0.35) for _ in range(r.randint(3, 10))]
     left = sum(not d for _, d in tasks)
+    due = {t: pick(r, ("Today", "Tomorrow", "Overdue", date(r), f"Today {clock(r)[:5]}", "overdue by 2 days")) for t, d in tasks if not d and r.random() < 0.3}
+    late = [t for t in due if "verdue" in due[t]]
     lists = r.sample(("Today", "Upcoming", "Work", "Home", "Shopping", "Done", "Someday", "Travel"), r.randint(3, 6))
     items = "".join(
-        f'<div class="row {"card" if k else ""}" style="margin-bottom:.4em"><span class="ck {"yes" if d else ""}">{"✓" if d else ""}</span><span style="{"text-decoration:line-through;opacity:.7" if d else ""}">{esc(t)}</span></div>'
+        f'<div class="row {"card" if k else ""}" style="margin-bottom:.4em"><span class="ck {"yes" if d else ""}">{"✓" if d else ""}</span><span style="{"text-decoration:line-through;opacity:.7" if d else ""}">{esc(t)}</span><span class="{"err" if t in late else "muted"} small">{due.get(t, "")}</span></div>'
         for k in [r.random() < 0.5]
         for t, d in tasks
     )
@@ -343,12 +365,14 @@ def todo(r):
         title=head,
         body=body,
         main=[f"{t}{', done' if d else ''}" for t, d in tasks[:5]] + [left_text],
-        now=[f"{left} of {len(tasks)} tasks are open."],
+        now=[f"{left} of {len(tasks)} tasks are open."] + [f'"{t}" is overdue.' for t in late[:1]],
         qa=[
             ("How many tasks are open?", str(left)),
             ("How many tasks are done?", str(len(tasks) - left)),
             ("How many tasks are there?", str(len(tasks))),
             ("What is the first task?", tasks[0][0]),
+            ("Which task is overdue?", ", ".join(late) or "None."),
+            *((f'When is "{t}" due?', when) for t, when in due.items()),
         ]
         + [(f'Is "{t}" done?', "Yes." if d else "No.") for t, d in tasks[:3]],
         steps=[
@@ -448,7 +472,8 @@ def calculator(r):
         error=err,
         main=[show, expr],
         now=[f'The display shows "{show}".'],
-        qa=[("What does the display show?", show), ("What was calculated?", expr), ("What is the result?", show)],
+        qa=[("What does the display show?", show), ("What was calculated?", expr), ("What is the result?", show)]
+        + [(f"Is there a {k} key?", "Yes." if k in keys else "No.") for k in r.sample("±()√π%7.", 2)],
     )
 
 

@@ -23,7 +23,7 @@ SIZES = {
     "hd": ((1280, 720), 0.24),
 }
 LEAST = 10  # height of a line in picture elements below which nobody can read it: letters of about 8
-FIXED = {"Yes.", "No.", "None.", "None", "None is shown.", "There is none.", "It is empty."}
+FIXED = {"Python", "Rust", "JavaScript", "TypeScript", "Go", "Java", "Yes.", "No.", "Playing.", "Paused.", "Nothing.", "It does not say.", "None.", "None", "None is shown.", "There is none.", "It is empty.", "There are no buttons."}
 
 
 def flat(s):

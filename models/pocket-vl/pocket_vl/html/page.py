@@ -1,10 +1,11 @@
 """A whole page: one program, perhaps in a window of a desktop, perhaps under a dialog or a message; and its steps."""
 
-from . import home, tech, web, work
+from . import desk, home, tech, web, work
 from .look import Look, esc
 from .parts import *
 
-MAKERS, WEIGHTS = zip(*(web.PAGES + tech.PAGES + home.PAGES + work.PAGES))
+MAKERS, WEIGHTS = zip(*(web.PAGES + tech.PAGES + home.PAGES + work.PAGES + desk.PAGES))
+OWN_FRAME = {p for p, _ in desk.PAGES}
 DIALOG = {
     "error": (
         ERROR,
@@ -73,12 +74,13 @@ def toast(r, bad):
 def make(r):
     """-> (HTML document, Spec). Overlays change the truth; `spec.over` says what lies under a dialog."""
     look = Look(r)
-    spec = r.choices(MAKERS, WEIGHTS)[0](r)
+    maker = r.choices(MAKERS, WEIGHTS)[0]
+    spec = maker(r)
     spec["over"] = None
-    framed = spec.kind not in ("calculator", "progress window") and r.random() < 0.3
+    framed = maker not in OWN_FRAME and spec.kind not in ("calculator", "progress window") and r.random() < 0.3
     if framed:
         spec.body = window_frame(r, look, spec)
-    k = r.random()
+    k = r.random() * (1 if "dialog" not in spec.kind else 2)
     if k < 0.1:
         sort = r.choice(("error", "error", "question", "information"))
         html, head, message, names = dialog(r, sort)

@@ -147,6 +147,8 @@ def http_error(r):
     )
     big = f'<div style="font-size:{r.randint(3, 7)}em;font-weight:700">{code}</div>' if code and r.random() < 0.7 else ""
     top = f"<h1>{esc((code + ' ' if code and not big else '') + head)}</h1>"
+    gone = f"/{stem(r)}/{filename(r)}" if code in ("404", "410") and r.random() < 0.6 else ""
+    hint = f"{hint} {gone}" if gone else hint
     req = f"Request ID: {r.getrandbits(32):08x}" if r.random() < 0.3 else ""
     align = r.choice(("center", "left"))
     body = (
@@ -161,7 +163,7 @@ def http_error(r):
         body=body,
         error=full if not big else head,
         main=([code] if big else []) + [hint, req],
-        qa=[("What is the error code?", code or "None is shown."), ("What does the page say?", head), ("What went wrong?", head)],
+        qa=([("Which address could not be found?", gone)] if gone else []) + [("Whose site is it?", app)] + [("What is the error code?", code or "None is shown."), ("What does the page say?", head), ("What went wrong?", head)],
     )
 
 

@@ -10,14 +10,14 @@ def docs(r):
     on = pick(r, sections)
     paras = [paragraph(r, r.randint(1, 3)) for _ in range(r.randint(2, 5))]
     code = [pick(r, assets().code)[:70] for _ in range(r.randint(2, 7))]
-    note = prose(r, 100)
+    note, version = prose(r, 100), f"v{r.randint(0, 9)}.{r.randint(0, 30)}" + r.choice(("", f".{r.randint(0, 9)}"))
     sub = title(r)[:40]
     word = pick(r, ("Note", "Warning", "Tip", "Important"))
     body = topbar(
         r,
         app,
         r.sample(("Guide", "API", "Blog", "Download", "GitHub", "Tutorial", "FAQ"), r.randint(2, 4)),
-        f'<input placeholder="Search docs" style="width:{r.randint(120, 220)}px">' if r.random() < 0.6 else "",
+        f'<span class="muted">{version}</span>' + (f'<input placeholder="Search docs" style="width:{r.randint(120, 220)}px">' if r.random() < 0.6 else ""),
     )
     article = (
         f"<h1>{esc(head)}</h1><p>{esc(paras[0])}</p>"
@@ -33,10 +33,11 @@ def docs(r):
         app=app,
         title=head,
         body=body,
-        main=[paras[0], sub, code[0], note],
+        main=[version, paras[0], sub, code[0], note],
         now=[f'The section "{on}" is selected.'],
         qa=[
             ("What is the page about?", head),
+            ("Which version is shown?", version),
             ("Which section is selected?", on),
             ("What is the first line of the code?", code[0].strip()),
             (f"What does the {word.lower()} say?", note),
@@ -64,7 +65,9 @@ def shop(r):
     )
     body = topbar(r, app, cats, f"<b>Cart ({cart})</b>")
     body += f'<div class="main"><h1>{esc(head)}</h1><div class="grid" style="grid-template-columns:repeat({r.randint(2, 5)},1fr)">{cell}</div></div>'
+    gone = [n.capitalize() for n, _, off, _ in items if off]
     qa = [("How many items are in the cart?", str(cart)), ("What is the heading?", head)]
+    qa += [("Which product is sold out?", ", ".join(gone) or "None."), ("Which category is shown?", head)]
     for n, p, off, _ in items[:4]:
         qa += [
             (f"What is the price of the {n.capitalize()}?", p),
@@ -79,8 +82,9 @@ def shop(r):
         app=app,
         title=head,
         body=body,
-        main=[f"{n.capitalize()} {p}" for n, p, _, _ in items[:4]],
-        now=[f"The cart holds {cart} items." if cart != 1 else "The cart holds 1 item."] if cart else [],
+        main=[f"{n.capitalize()} {p}" for n, p, _, _ in items[:5]],
+        now=[f"The cart holds {cart} items." if cart != 1 else "The cart holds 1 item."][:cart]
+        + [f'"{n}" is sold out.' for n in gone[:1]],
         qa=qa,
         steps=[
             (

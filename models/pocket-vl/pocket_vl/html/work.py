@@ -3,6 +3,7 @@
 from .look import Spec, esc
 from .parts import *
 
+LANGUAGE = dict(py="Python", rs="Rust", c="C", js="JavaScript", ts="TypeScript", go="Go", java="Java", css="CSS", toml="TOML")
 INPUT = "let e=document.querySelector('{q}');e.focus();e.value={v};"
 
 
@@ -78,7 +79,8 @@ def dashboard(r):
         main=[f"{n} {v}" for n, v, _ in cards[:4]] + [chart],
         qa=[(f"What is the value of {n}?", v) for n, v, _ in cards[:4]]
         + [(f"How did {n} change?", d) for n, _, d in cards[:2]]
-        + [("What does the chart show?", chart)],
+        + [("What does the chart show?", chart)]
+        + [q for n, v, s in rows[:3] for q in ((f"What is the status of {n}?", s), (f"What is the value of {n}?", v))],
     )
 
 
@@ -157,11 +159,14 @@ def editor(r):
         body=body,
         error=error,
         now=[f"The cursor is at {status}."],
-        main=shown[:3],
+        main=tabs[1:2] + shown[:4],
         qa=[
             ("Which file is open?", name),
             ("Which line is the cursor in?", str(ln)),
             ("Which problem is reported?", error or "None."),
+            ("On which line is the error?", str(line + 1) if bad else "There is none."),
+            ("What programming language is the file?", LANGUAGE[ext]),
+            ("How many tabs are open?", str(len(tabs))),
             ("What is the first line of code?", shown[0]),
         ],
     )
@@ -180,6 +185,8 @@ def sheet(r):
         "Notes": lambda r: words(r, 2),
     }
     grid = [[str(make.get(h, number)(r)) for h in head] for _ in range(n)]
+    if r.random() < 0.4:
+        grid[-1] = ["Total"] + [number(r) for _ in head[1:]]
     si, sj = r.randrange(min(n, 8)), r.randrange(cols)
     ref, val = f"{'ABCDEFG'[sj]}{si + 2}", grid[si][sj]
     error = pick(r, ("#REF!", "#DIV/0!", "#VALUE!", "#NAME?")) if r.random() < 0.15 else None
@@ -222,6 +229,11 @@ def sheet(r):
             ("Which columns are there?", ", ".join(head)),
             (f"What is the {head[k]} in row 2?", grid[0][k]),
             ("What is in A2?", grid[0][0]),
+            ("Which sheet is open?", tabs[0]),
+            ("Which tab is active?", tabs[0]),
+            *((f"What is in {'ABCDEFG'[j]}{i + 2}?", grid[i][j]) for i, j in [(r.randrange(min(n, 7)), r.randrange(cols)) for _ in range(2)]),
+            *((f"What is the {head[j]} of {row[0]}?", row[j]) for row in grid[:3] for j in (r.randrange(1, cols),)),
+            *([("What is the total?", grid[-1][-1])] if grid[-1][0] == "Total" else []),
         ],
     )
 
@@ -289,7 +301,9 @@ def files(r):
             ("Which file is selected?", rows[k][0] if k is not None else "None."),
             ("What is the first file?", rows[0][0]),
         ]
-        + [(f"How big is {n}?", s) for n, s, _ in rows[:2]],
+        + [(f"How big is {n}?", s) for n, s, _ in rows[:2]]
+        + [(f"When was {n} changed?", d) for n, _, d in rows[:2]]
+        + ([("How big is the selected file?", rows[k][1])] if k is not None else []),
     )
 
 

@@ -114,7 +114,7 @@ def shell(c, t, rect):
         title=shown,
         lines=rows(c.items[start:]),
         error=error,
-        main=[l for l in outs[::-1] if l != tail][:3],
+        main=[l for l in outs[::-1] if l != tail][:5],
         say=f'The last command is "{last[: s.cols - len(prompt)]}"'
         + (f' and the last line of output is "{tail}".' if tail and tail != error else "."),
         qa=[
@@ -147,7 +147,7 @@ def build_log(c, t, rect):
         lines=rows(c.items[start:]),
         error=error,
         now=[now],
-        main=tail + [l.strip() for l in lines[-4:-1]],
+        main=tail + [l.strip() for l in lines[-6:-1]][::-1],
         say=f'The command is "{cmd}".' if lines[0].endswith(cmd) else "",
         qa=[
             ("Is it still running?", "Yes." if state == "runs" else "No."),
