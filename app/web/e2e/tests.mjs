@@ -2,7 +2,7 @@
 // interfaces: the screen, a person who declines, a device that is destroyed.
 import assert from "node:assert/strict";
 import { address, button, denyScreen, destroyDevice, fakeScreen, heard, holdDevices, launch, open, patience, titled, withPage } from "./browser.mjs";
-import { faultsOf } from "./axe.mjs";
+import { faultsInBoth, faultsOf } from "./axe.mjs";
 
 const picture = process.env.PICTURE; // a PNG
 const words = process.env.WORDS; // what the program says about it
@@ -72,11 +72,14 @@ test("a shared screen is narrated in the live region", () =>
       assert.match(heardWords, /terminal|window|dialog/i);
       assert.equal(await page.locator(".transcript li .words").last().textContent(), heardWords);
       assert.match(await page.locator("figcaption").textContent(), /\w/);
+      const faults = await faultsInBoth(page, "live");
       // The graph at work, meanwhile.
       await page.getByRole("link", { name: "Pipeline" }).click();
       const card = page.locator(".graph > li").filter({ hasText: "llm.generate" });
       await card.getByText(/\d+ out/).waitFor();
       assert.match(await card.textContent(), /from tokens: \d of 1 full, \d+ sent.*drop oldest/s);
+      faults.push(...(await faultsInBoth(page, "Pipeline at work")));
+      assert.deepEqual(faults, []);
       await page.getByRole("link", { name: "Narrate" }).click();
       await button(page, "Stop").click();
       await titled(page, "Done");
@@ -163,6 +166,7 @@ test("a download can be held and cancelled", () =>
     await page.locator("input[type=file]").setInputFiles(picture);
     await button(page, "Pause").click();
     await button(page, "Go on").waitFor();
+    assert.deepEqual(await faultsInBoth(page, "loading"), []);
     await button(page, "Cancel").click();
     await titled(page, "Hear what is on your screen");
   }));
