@@ -11,3 +11,13 @@ export async function faultsOf(page, screen) {
   const places = (violation) => violation.nodes.map((node) => node.target.join(" ")).join(", ");
   return violations.map((violation) => `${screen}: ${violation.id}: ${violation.help} (${places(violation)})`);
 }
+
+// The same, light and dark; nothing moves meanwhile, since a colour on its way is none that is meant.
+export async function faultsInBoth(page, screen) {
+  const faults = [];
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    faults.push(...(await faultsOf(page, `${screen} ${colorScheme}`)));
+  }
+  return faults;
+}

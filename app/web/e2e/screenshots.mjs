@@ -16,7 +16,10 @@ const page = await open(browser, { before });
 const link = (name) => page.getByRole("link", { name, exact: true }).click();
 const button = (name) => page.getByRole("button", { name, exact: true });
 
-async function looks(name, only = LOOKS, before = async () => {}) {
+// Scrolls to a part of the screen.
+const toPart = (selector) => () => page.locator(selector).evaluate((part) => (part.closest(".topic") ?? part).scrollIntoView());
+
+async function looks(name, only = LOOKS, before = toPart("body")) {
   for (const [scheme, width] of only) {
     await page.emulateMedia({ colorScheme: scheme });
     await page.setViewportSize({ width, height: width > 600 ? 800 : 844 });
@@ -33,12 +36,13 @@ await looks("models");
 await link("Simulator");
 for (let i = 0; i < 8; i++) await button("10 steps").click();
 await looks("simulator");
+await looks("machine", LOOKS.slice(0, 2), toPart(".columns"));
 await link("Settings");
 await page.getByText("No fault.").waitFor();
 await looks("settings");
 await page.locator("textarea").fill((await page.locator("textarea").inputValue()).replace("fps      = 2.0", "fps      = -2\nspeed = 1"));
 await page.locator(".faults li").first().waitFor();
-await looks("faults", [["light", 1280]]);
+await looks("faults", [["light", 1280]], toPart("fieldset:has(textarea)"));
 await button("Bring the original back").click();
 await link("About");
 await looks("about");
@@ -66,10 +70,9 @@ await looks("done", [["light", 1280]]);
 await link("Simulator");
 await button("Measure it here").click();
 await page.locator("figure.step figcaption").getByText(/^Real /).waitFor({ timeout: 240_000 });
-await page.locator("#step-title").scrollIntoViewIfNeeded();
 await page.getByRole("slider", { name: "Dispatch" }).fill("20");
-await looks("step", LOOKS, () => page.locator("#step-title").evaluate((title) => title.closest("section").scrollIntoView()));
-await looks("gpus", LOOKS.slice(0, 2), () => page.locator("#gpus-title").evaluate((title) => title.closest("section").scrollIntoView()));
+await looks("step", LOOKS, toPart("#step-title"));
+await looks("gpus", LOOKS.slice(0, 2), toPart("#gpus-title"));
 
 // A conversation, on the processor: beside a GPU in software the voice would get no time.
 await link("Settings");

@@ -2,7 +2,7 @@
 // Fakes stand at the browser's own interfaces: the screen, the microphone, an ear at the loudspeaker.
 import assert from "node:assert/strict";
 import { address, button, fakeScreen, heard, patience, titled, withPage } from "./browser.mjs";
-import { faultsOf } from "./axe.mjs";
+import { faultsInBoth } from "./axe.mjs";
 import { fakeMicrophone, hearSpeaker, noMicrophone, onProcessor, say, silenceAfter, soundFor, soundSoFar, soundTime } from "./fakes.mjs";
 
 export const tests = [];
@@ -92,12 +92,7 @@ test("what is said is answered aloud, and who speaks over it is heard", () =>
       assert(late < 200, `it went on for ${late.toFixed(0)} ms`);
       const broken = (await soundSoFar(page)).seconds - whole;
       assert(broken < 0.8 * whole, `all of it was said: ${broken.toFixed(2)} of ${whole.toFixed(2)} s`);
-      const faults = [];
-      for (const colorScheme of ["light", "dark"]) {
-        await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-        faults.push(...(await faultsOf(page, `conversation ${colorScheme}`)));
-      }
-      assert.deepEqual(faults, []);
+      assert.deepEqual(await faultsInBoth(page, "conversation"), []);
       await page.getByRole("link", { name: "Pipeline" }).click();
       for (const type of ["vad.silero", "stt.parakeet", "turn.detect", "tts.piper"]) {
         await page.locator(".graph > li").filter({ hasText: type }).getByText(/[1-9]\d* out/).waitFor();
@@ -136,8 +131,7 @@ test("the microphone hears while a key is held, and not while it is muted", () =
     await say(page, QUESTION);
     await page.waitForTimeout(500);
     assert.equal(await meter(page), 0, "muted is muted");
-    const faults = await faultsOf(page, "captions");
-    assert.deepEqual(faults, []);
+    assert.deepEqual(await faultsInBoth(page, "captions"), []);
     nothingElseWasAsked(page);
   }));
 
@@ -164,12 +158,7 @@ for (const [error, title] of [["NotAllowedError", "The microphone was not allowe
       await titled(page, title);
       assert.equal(await page.evaluate(() => document.activeElement.tagName), "H1", "the focus moves to the words");
       assert(await button(page, "Share a screen").isVisible() && (await button(page, "Play the sample recording").isVisible()));
-      const faults = [];
-      for (const colorScheme of ["light", "dark"]) {
-        await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-        faults.push(...(await faultsOf(page, `${error} ${colorScheme}`)));
-      }
-      assert.deepEqual(faults, []);
+      assert.deepEqual(await faultsInBoth(page, error), []);
       await button(page, "Try again").click();
       await titled(page, title);
       await button(page, "Back to the start").click();

@@ -322,7 +322,7 @@ impl Client {
     fn engine_ready(self) {
         match (self.mode.get_untracked(), self.source.get_untracked()) {
             (Mode::Narrate, Some(source)) => self.post(&ToEngine::Start { source }),
-            (Mode::Narrate, None) => {}
+            (Mode::Narrate, None) => self.session.update(Session::rest),
             (Mode::Talk | Mode::Captions, _) => self.joined(Place::Engine),
         }
     }

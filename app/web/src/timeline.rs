@@ -3,7 +3,7 @@
 
 use sim::hybrid::{Dispatched, Step};
 
-use crate::protocol::{Likeness, MeasuredBy, StepTold};
+use crate::protocol::{GpuRow, Likeness, MeasuredBy, StepTold};
 
 /// Units that a line is wide.
 pub const WIDTH: f64 = 1000.0;
@@ -292,6 +292,28 @@ pub fn described(step: &Step, index: usize) -> Option<String> {
     ))
 }
 
+/// A step on every GPU that is known: the lines of a table, and what its bars lie between.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// Fastest first.
+    pub rows: Vec<GpuRow>,
+    /// Where it was measured here: real and impossible, in seconds.
+    pub here: Option<[f64; 2]>,
+    /// The shortest and the longest of all, in seconds.
+    pub range_s: [f64; 2],
+}
+
+/// What came of the GPUs so far, beside what was measured here.
+pub fn compared(gpus: &[GpuRow], told: Option<&StepTold>) -> Comparison {
+    let mut rows = gpus.to_vec();
+    rows.sort_by(|a, b| a.step_s.total_cmp(&b.step_s));
+    let here = told.and_then(|told| Some([told.step.measured_s?, told.step.impossible_s()]));
+    let pairs = rows.iter().map(|row| [row.step_s, row.impossible_s]).chain(here);
+    let widen = |[shortest_s, longest_s]: [f64; 2], s: f64| [s.min(shortest_s), s.max(longest_s)];
+    let range_s = pairs.flatten().fold([f64::INFINITY, 0.0], widen);
+    Comparison { rows, here, range_s }
+}
+
 /// Where a time stands between the shortest and the longest of all, by its logarithm: from a twentieth to 1.
 pub fn log_share(seconds: f64, [shortest_s, longest_s]: [f64; 2]) -> f64 {
     let range = (longest_s / shortest_s).ln();
@@ -402,5 +424,27 @@ mod tests {
         );
         assert_eq!(log_share(1e-3, [1e-4, 1e-2]), 0.05 + 0.95 * 0.5);
         assert_eq!(log_share(1.0, [1.0, 1.0]), 1.0);
+    }
+
+    #[test]
+    fn gpus_are_compared_fastest_first_beside_what_was_measured() {
+        let row = |key: &str, step_s: f64| GpuRow {
+            key: key.to_owned(),
+            name: key.to_owned(),
+            step_s,
+            waits_for: "launches".into(),
+            impossible_s: step_s / 2.0,
+            impossible_waits_for: "launches".into(),
+        };
+        let gpus = [row("slow", 3e-3), row("fast", 1e-3), row("as fast", 1e-3)];
+        let names = |found: &Comparison| found.rows.iter().map(|row| row.key.clone()).collect::<Vec<_>>();
+        let found = compared(&gpus, Some(&told(true, None)));
+        assert_eq!(names(&found), ["fast", "as fast", "slow"]);
+        assert_eq!((found.here, found.range_s), (None, [0.5e-3, 3e-3]));
+        let found = compared(&gpus[..1], Some(&told(true, Some(4e-3))));
+        assert_eq!(found.here.map(|[real_s, _]| real_s), Some(4e-3));
+        assert_eq!(found.range_s, [0.2e-3, 4e-3]);
+        // Of no GPU a bar is drawn.
+        assert!(compared(&[], None).rows.is_empty());
     }
 }

@@ -4,7 +4,7 @@ use app_web::protocol::ToEngine;
 use app_web::session::{Phase, Session};
 use leptos::prelude::*;
 
-use super::Client;
+use super::{Client, Mode};
 
 impl Client {
     /// Has a step told as it was measured so far, or as it is modelled; `profile`: on a GPU like this.
@@ -28,6 +28,7 @@ impl Client {
         }
         self.to_measure.set_value(Some(profile));
         if !is_loading {
+            self.mode.set(Mode::Narrate);
             self.source.set(None);
             self.prepare(self.wanted());
         }

@@ -1,7 +1,7 @@
 //! The decode step on every GPU of which there is a profile, real and impossible, and where it was measured beside them.
 
 use app_web::protocol::GpuRow;
-use app_web::timeline::{log_share, time, times};
+use app_web::timeline::{Comparison, compared, log_share, time, times};
 use leptos::prelude::*;
 
 use super::client;
@@ -12,21 +12,11 @@ pub fn Gpus() -> impl IntoView {
     if client.session.with_untracked(|session| session.stepped.gpus.is_empty()) {
         client.compare();
     }
-    let rows = Memo::new(move |_| {
-        let mut rows = client.session.with(|session| session.stepped.gpus.clone());
-        rows.sort_by(|a, b| a.step_s.total_cmp(&b.step_s));
-        rows
-    });
-    let here = Memo::new(move |_| {
-        client.session.with(|session| {
-            let told = session.stepped.told.as_ref()?;
-            Some((told.step.measured_s?, told.step.impossible_s()))
-        })
-    });
-    let range = Memo::new(move |_| {
-        let all = rows.get().into_iter().flat_map(|row| [row.step_s, row.impossible_s]);
-        let all = all.chain(here.get().into_iter().flat_map(|(real, impossible)| [real, impossible]));
-        all.fold([f64::INFINITY, 0.0], |[least, most], s| [s.min(least), s.max(most)])
+    // One memo of all that is drawn: an effect that reads a memo and, after it, what that one is made of can miss the latter's change.
+    let table = Memo::new(move |_| {
+        client
+            .session
+            .with(|session| compared(&session.stepped.gpus, session.stepped.told.as_ref()))
     });
     view! {
         <section class="topic" aria-labelledby="gpus-title">
@@ -46,22 +36,20 @@ pub fn Gpus() -> impl IntoView {
                     </thead>
                     <tbody>
                         {move || {
-                            let range = range.get();
-                            let here = here.get().map(|(real_s, impossible_s)| {
-                                view! {
-                                    <Row name="Here, measured".to_owned() pair=[real_s, impossible_s] waits=["–".to_owned(), "–".to_owned()] range/>
-                                }
+                            let Comparison { rows, here, range_s } = table.get();
+                            let here = here.map(|pair| {
+                                view! { <Row name="Here, measured".to_owned() pair waits=["–".to_owned(), "–".to_owned()] range_s/> }
                             });
                             let row = |row: GpuRow| {
                                 let waits = [row.waits_for, row.impossible_waits_for];
-                                view! { <Row name=row.name pair=[row.step_s, row.impossible_s] waits range/> }
+                                view! { <Row name=row.name pair=[row.step_s, row.impossible_s] waits range_s/> }
                             };
-                            (here, rows.get().into_iter().map(row).collect_view())
+                            (here, rows.into_iter().map(row).collect_view())
                         }}
                     </tbody>
                 </table>
             </div>
-            <Show when=move || rows.with(Vec::is_empty)>
+            <Show when=move || table.with(|table| table.rows.is_empty())>
                 <p class="quiet" role="status">"Planning…"</p>
             </Show>
         </section>
@@ -75,12 +63,12 @@ fn Row(
     pair: [f64; 2],
     /// What each waits for.
     waits: [String; 2],
-    /// The shortest and the longest of the table.
-    range: [f64; 2],
+    /// The shortest and the longest of the table, in seconds.
+    range_s: [f64; 2],
 ) -> impl IntoView {
     let [real_s, impossible_s] = pair;
     let bar = |seconds| {
-        let share = format!("{:.1}%", log_share(seconds, range) * 100.0);
+        let share = format!("{:.1}%", log_share(seconds, range_s) * 100.0);
         view! { <span class="track"><span style:width=share></span></span> }
     };
     view! {

@@ -129,11 +129,13 @@ pub fn WorthTable(text: RwSignal<String>, config: RwSignal<Config>) -> impl Into
                         let share = row.cycles.map_or(0.0, |cycles| cycles as f64 / most as f64 * 100.0);
                         view! {
                             <tr>
-                                <th scope="row">{row.name}</th>
-                                <td>
-                                    <span class="track" aria-hidden="true"><span style:width=format!("{share:.1}%")></span></span>
-                                    {row.cycles.map_or("endless".to_owned(), |cycles| cycles.to_string())}
-                                </td>
+                                <th scope="row">
+                                    {row.name}
+                                    <span class="bars" aria-hidden="true">
+                                        <span class="track"><span style:width=format!("{share:.1}%")></span></span>
+                                    </span>
+                                </th>
+                                <td>{row.cycles.map_or("endless".to_owned(), |cycles| cycles.to_string())}</td>
                                 <td>{row.speedup.map_or("–".to_owned(), |speedup| format!("{speedup:.2}"))}</td>
                             </tr>
                         }

@@ -149,6 +149,7 @@ fn Listing(
             {move || {
                 let text = text.get();
                 let lines = text.lines().enumerate().map(|(index, line)| {
+                    let (code, comment) = line.split_at(line.find(';').unwrap_or(line.len()));
                     let cores = move || {
                         at.with(|at| {
                             let here = at.iter().filter(|(line, _)| *line == index + 1);
@@ -158,7 +159,7 @@ fn Listing(
                     view! {
                         <li class:at=move || !cores().is_empty()>
                             <span class="cores" aria-hidden="true">{cores}</span>
-                            <code>{line.to_owned()}</code>
+                            <code>{code.to_owned()}<span class="quiet">{comment.to_owned()}</span></code>
                         </li>
                     }
                 });
