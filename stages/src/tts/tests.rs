@@ -115,6 +115,13 @@ fn files_that_disagree_or_are_broken_are_named() {
     ));
 }
 
+#[test]
+fn the_smallest_voice_is_read() {
+    let small = include_bytes!("../../../tests/fuzz/seeds/voice/small.onnx");
+    assert_eq!(Voice::load("small", small, JSON).map(|voice| voice.name).unwrap(), "small");
+    assert!(Voice::load("small", &small[..small.len() / 2], JSON).is_err());
+}
+
 fn text(delta: &str, finished: Option<Finish>) -> Body {
     Body::Text(Text {
         delta: delta.into(),

@@ -24,6 +24,8 @@ pub struct DetectConfig {
     pub plain_ms: u32,
     /// After words that something follows ("and", "um"): 1800.
     pub open_ms: u32,
+    /// One word said over an answer in less time than this only shows that somebody listens, unless it is a command: 700.
+    pub sustained_ms: u32,
     /// Who speaks for so long interrupts, whatever the words are: 1500.
     pub interrupt_ms: u32,
     /// Pass on what was said so far while the turn goes on, as a text that is not finished, so that a model reads it ahead: off.
@@ -36,6 +38,7 @@ impl Default for DetectConfig {
             question_ms: 400,
             plain_ms: 700,
             open_ms: 1800,
+            sustained_ms: 700,
             interrupt_ms: 1500,
             ahead: false,
         }
@@ -49,6 +52,7 @@ impl DetectConfig {
             question: ms(self.question_ms),
             plain: ms(self.plain_ms),
             open: ms(self.open_ms),
+            sustained: ms(self.sustained_ms),
             interrupt_after: ms(self.interrupt_ms),
         }
     }
@@ -58,6 +62,7 @@ impl DetectConfig {
             ("question_ms", self.question_ms),
             ("plain_ms", self.plain_ms),
             ("open_ms", self.open_ms),
+            ("sustained_ms", self.sustained_ms),
             ("interrupt_ms", self.interrupt_ms),
         ];
         let outside = keys.into_iter().filter(|(_, ms)| !(1..=60_000).contains(ms));
@@ -170,7 +175,7 @@ fn take(floor: &mut Floor, reply: &mut Reply, port: &str, packet: Packet) -> Vec
             }
             Vec::new()
         }
-        Body::Text(text) if text.finished.is_some() => floor.utterance(&text.text),
+        Body::Text(text) if text.finished.is_some() => floor.utterance(&text.text, packet.pts),
         Body::Text(text) => floor.partial(&text.text),
         _ => Vec::new(),
     }

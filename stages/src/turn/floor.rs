@@ -1,11 +1,12 @@
 //! Who has the floor: what follows from speech that begins and ends, from its words, and from what the program is saying. Times
 //! come in with the events; no clock, no actor.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use pipeline::time::Timestamp;
 
-use super::words::{Ending, ending, is_backchannel, is_filler, is_own};
+use super::words::{Ending, ending, is_backchannel, is_filler, is_interruption, is_own};
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct FloorOptions {
     pub plain: Duration,
     /// After words that something follows.
     pub open: Duration,
+    /// Whoever speaks for a shorter time may only listen, or cough, unless their words say otherwise.
+    pub sustained: Duration,
     /// Whoever speaks for so long interrupts, whatever the words are.
     pub interrupt_after: Duration,
 }
@@ -53,6 +56,8 @@ pub struct Floor {
     speaking: Option<Timestamp>,
     /// Utterances that have ended and whose words have not come; less than none where words overtook the news of the end.
     n_pending: i32,
+    /// How long each of them was, the oldest first.
+    lengths: VecDeque<Duration>,
     /// When speech last ended.
     ended: Timestamp,
     /// The words of the turn so far, and when its speech began.
@@ -71,6 +76,7 @@ impl Floor {
             spoken: String::new(),
             speaking: None,
             n_pending: 0,
+            lengths: VecDeque::new(),
             ended: Timestamp::default(),
             said: Vec::new(),
             partial: String::new(),
@@ -102,9 +108,12 @@ impl Floor {
 
     /// The speech ended at `at`; its words follow, or came already.
     pub fn voice_off(&mut self, at: Timestamp) -> Vec<Action> {
-        self.speaking = None;
+        let began = self.speaking.take().unwrap_or(at);
         self.ended = at;
         self.n_pending += 1;
+        if self.n_pending > 0 {
+            self.lengths.push_back(at.since(began));
+        }
         self.resume()
     }
 
@@ -113,18 +122,21 @@ impl Floor {
         text.trim().clone_into(&mut self.partial);
         match self.answer {
             Answer::None => Vec::new(),
-            _ if self.is_nothing(text) => Vec::new(),
+            // How long it will be is not known yet.
+            _ if self.is_nothing(text, Duration::ZERO) => Vec::new(),
             _ => self.interrupt(),
         }
     }
 
-    /// What was heard of an utterance that has ended; empty if it was none.
-    pub fn utterance(&mut self, text: &str) -> Vec<Action> {
+    /// What was heard of an utterance that has ended at `at`; empty if it was none.
+    pub fn utterance(&mut self, text: &str, at: Timestamp) -> Vec<Action> {
         self.n_pending -= 1;
         self.partial.clear();
+        let so_far = |began: Timestamp| at.since(began);
+        let length = self.lengths.pop_front().or(self.speaking.map(so_far)).unwrap_or_default();
         let mut actions = Vec::new();
         if self.answer != Answer::None {
-            if self.is_nothing(text) {
+            if self.is_nothing(text, length) {
                 return self.resume();
             }
             actions = self.interrupt();
@@ -183,8 +195,10 @@ impl Floor {
         }
     }
 
-    fn is_nothing(&self, text: &str) -> bool {
-        is_backchannel(text) || is_own(text, &self.spoken)
+    /// Whether what was said in that time leaves the floor to the program.
+    fn is_nothing(&self, text: &str, length: Duration) -> bool {
+        let is_short = length < self.options.sustained;
+        is_backchannel(text) || is_own(text, &self.spoken) || (is_short && !is_interruption(text))
     }
 
     fn commit(&mut self) -> Vec<Action> {
@@ -233,6 +247,7 @@ mod tests {
             question: Duration::from_millis(350),
             plain: Duration::from_millis(600),
             open: Duration::from_millis(1600),
+            sustained: Duration::from_millis(700),
             interrupt_after: Duration::from_millis(1500),
         })
     }
@@ -246,7 +261,7 @@ mod tests {
     fn utter(floor: &mut Floor, text: &str, start: u64, end: u64) -> Vec<Action> {
         let mut actions = floor.voice_on(at(start));
         actions.extend(floor.voice_off(at(end)));
-        actions.extend(floor.utterance(text));
+        actions.extend(floor.utterance(text, at(end)));
         actions
     }
 
@@ -270,19 +285,19 @@ mod tests {
         assert_eq!(floor.tick(at(2600)), [], "somebody speaks");
         floor.voice_off(at(2700));
         assert_eq!(floor.tick(at(9000)), [], "the words are missing");
-        floor.utterance("read it to me.");
+        floor.utterance("read it to me.", at(2700));
         assert_eq!(floor.tick(at(3300)), said("Open the file and read it to me.", 100, 2700));
     }
 
     #[test]
     fn a_backchannel_holds_the_speaker_and_lets_it_go_on() {
-        for text in ["Mm-hm.", "", "okay", "a build that has failed"] {
+        for text in ["Mm-hm.", "", "okay", "occa", "the", "a build that has failed"] {
             let mut floor = floor();
             floor.answers(Answer::Sounding, "shows a build that has failed twice");
             assert_eq!(floor.voice_on(at(1000)), [Action::Hold(true)]);
             assert_eq!(floor.partial(text), []);
             floor.voice_off(at(1400));
-            assert_eq!(floor.utterance(text), [Action::Hold(false)], "{text}");
+            assert_eq!(floor.utterance(text, at(1400)), [Action::Hold(false)], "{text}");
             assert_eq!(floor.deadline(), None);
         }
     }
@@ -292,11 +307,11 @@ mod tests {
         let mut floor = floor();
         floor.answers(Answer::Sounding, "shows a build");
         floor.voice_on(at(1000));
-        assert_eq!(floor.utterance("okay"), [], "somebody speaks, as far as is known");
+        assert_eq!(floor.utterance("okay", at(1400)), [], "somebody speaks, as far as is known");
         assert_eq!(floor.voice_off(at(1400)), [Action::Hold(false)]);
         floor.answers(Answer::None, "");
         floor.voice_on(at(5000));
-        assert_eq!(floor.utterance("Open the file."), []);
+        assert_eq!(floor.utterance("Open the file.", at(6000)), []);
         assert_eq!(floor.deadline(), None);
         assert_eq!(floor.voice_off(at(6000)), []);
         assert_eq!(floor.tick(at(6600)), said("Open the file.", 5000, 6000));
@@ -310,8 +325,21 @@ mod tests {
         assert_eq!(floor.partial("no wait"), [Action::Interrupt, Action::Hold(false)]);
         assert_eq!(floor.partial("no wait what"), []);
         floor.voice_off(at(2000));
-        assert_eq!(floor.utterance("No, wait, what is that?"), []);
+        assert_eq!(floor.utterance("No, wait, what is that?", at(2000)), []);
         assert_eq!(floor.tick(at(2350)), said("No, wait, what is that?", 1000, 2000));
+    }
+
+    #[test]
+    fn one_word_interrupts_if_it_is_a_command_or_long() {
+        for (text, end, interrupts) in [("Stop.", 1300, true), ("Describe.", 1600, false), ("Describe.", 1700, true)] {
+            let mut floor = floor();
+            floor.answers(Answer::Sounding, "shows a build");
+            floor.voice_on(at(1000));
+            floor.voice_off(at(end));
+            let actions = floor.utterance(text, at(end));
+            assert_eq!(actions.contains(&Action::Interrupt), interrupts, "{text} {end}: {actions:?}");
+            assert!(actions.contains(&Action::Hold(false)), "{text}");
+        }
     }
 
     #[test]
@@ -331,7 +359,7 @@ mod tests {
         floor.answers(Answer::Thinking, "");
         assert_eq!(floor.voice_on(at(1600)), [], "nothing sounds that could be held");
         floor.voice_off(at(2400));
-        assert_eq!(floor.utterance("The second one."), [Action::Interrupt]);
+        assert_eq!(floor.utterance("The second one.", at(2400)), [Action::Interrupt]);
         assert_eq!(floor.tick(at(3000)), said("The second one.", 1600, 2400));
     }
 
@@ -355,13 +383,13 @@ mod tests {
         floor.partial("open the");
         assert_eq!(floor.so_far().as_deref(), Some("open the"));
         floor.voice_off(at(900));
-        floor.utterance("Open the file and");
+        floor.utterance("Open the file and", at(900));
         assert_eq!(floor.so_far().as_deref(), Some("Open the file and"));
         floor.voice_on(at(1500));
         floor.partial("read");
         assert_eq!(floor.so_far().as_deref(), Some("Open the file and read"));
         floor.voice_off(at(2000));
-        floor.utterance("read it.");
+        floor.utterance("read it.", at(2000));
         floor.tick(at(2600));
         assert_eq!(floor.so_far(), None, "it is the program's turn");
         floor.answers(Answer::Sounding, "shows a build");

@@ -27,6 +27,13 @@ const BACKCHANNELS: [&str; 32] = [
     "ah", "aha", "alright", "cool", "exactly", "fine", "good", "great", "hm", "hmm", "huh", "mhm", "mm", "mmhm", "mmhmm", "mmm",
     "nice", "oh", "ok", "okay", "right", "sure", "uh", "uhhuh", "uhuh", "wow", "yeah", "yep", "yes", "yup", "see", "i",
 ];
+/// Backchannels that may be known by their sound where ears write them otherwise: "occa" for "okay".
+const SOUNDS: [&str; 4] = ["okay", "yeah", "yep", "uhhuh"];
+/// One of these is enough to interrupt, however short.
+const COMMANDS: [&str; 21] = [
+    "cancel", "continue", "enough", "help", "hey", "hold", "listen", "next", "no", "nope", "pardon", "pause", "quiet", "repeat",
+    "silence", "sorry", "stop", "wait", "what", "why", "wrong",
+];
 /// A question begins with these; questions without a mark are told by them.
 const ASKING: [&str; 26] = [
     "are", "can", "could", "did", "do", "does", "has", "have", "how", "is", "may", "shall", "should", "was", "were", "what",
@@ -69,6 +76,40 @@ pub fn ending(text: &str) -> Ending {
 /// Whether `text` only shows that somebody listens, or is nothing at all: "mm-hm", "okay, right".
 pub fn is_backchannel(text: &str) -> bool {
     words(text).iter().all(|word| BACKCHANNELS.contains(&word.as_str()))
+}
+
+/// Whether `text`, said within so short a time that it may be a backchannel or a cough, takes the floor all the same: by a command, or by
+/// two words that nobody says while listening. What ears make of a cough, or of an "okay" that they misheard, is one word.
+pub fn is_interruption(text: &str) -> bool {
+    let words = words(text);
+    let listens = |word: &&String| BACKCHANNELS.contains(&word.as_str()) || sounds_listening(word);
+    words.iter().any(|word| COMMANDS.contains(&word.as_str())) || words.iter().filter(|word| !listens(word)).count() >= 2
+}
+
+/// Whether a word is a hum, or sounds as one of [`SOUNDS`].
+fn sounds_listening(word: &str) -> bool {
+    let is_hum = word.chars().all(|c| "hmn".contains(c));
+    is_hum || SOUNDS.iter().any(|other| sound(other) == sound(word))
+}
+
+/// A word by its sound, coarsely: letters that sound alike are one, vowels are only in front or at the back, and what is doubled counts
+/// once. "okay" and "occa" are the same.
+fn sound(word: &str) -> String {
+    let mut sound = String::new();
+    for (index, letter) in word.chars().enumerate() {
+        let letter = match letter {
+            'c' | 'q' => 'k',
+            'e' | 'i' => 'a',
+            'y' if index > 0 => 'a',
+            'u' => 'o',
+            'h' if index > 0 => continue,
+            other => other,
+        };
+        if !sound.ends_with(letter) {
+            sound.push(letter);
+        }
+    }
+    sound
 }
 
 /// Whether `text` has no word but those of somebody who thinks.
@@ -135,6 +176,16 @@ mod tests {
             assert!(!is_backchannel(text), "{text}");
         }
         assert!(is_filler("Um, mm-hm") && !is_filler("okay"));
+    }
+
+    #[test]
+    fn a_short_sound_interrupts_by_a_command_or_by_two_words() {
+        for text in ["No.", "okay stop", "Wait", "what?", "open it", "the second one", "you there"] {
+            assert!(is_interruption(text), "{text}");
+        }
+        for text in ["", "occa", "Ocay. Yea", "hmm mn occa", "the", "right", "uhuh a", "yah, okey"] {
+            assert!(!is_interruption(text), "{text}");
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //!
 //! - While both run alike (correlation of the logarithms over 24 frames, for every delay up to half a second), the one is an
 //!   echo of the other, and shows the delay and how loud the echo is in each band.
-//! - What is heard louder than the echo can be, in several bands at once, is foreign.
+//! - What is heard louder than the echo can be, in several bands at once, is foreign. Before levels are known, speech is that runs
+//!   like nothing that is played.
 //!
 //! Delays and levels go on being learned, so a clock that drifts and a speaker that is turned up are followed.
 
@@ -69,6 +70,11 @@ const GUARD: f32 = 1e-9;
 /// How fast the estimate of a steady noise rises: 1 dB in 1.2 s.
 const NOISE_RISE: f32 = 1.003;
 const NOISE_MARGIN: f32 = 4.0;
+/// Speech that runs no more like what is played than this is not its echo: echoes have 0.7 and more as soon as they are heard,
+/// other voices under 0.6 within some 0.1 s to 0.5 s.
+const UNLIKE: f32 = 0.6;
+/// So many frames of it, and it is believed.
+const N_UNLIKE: usize = 6;
 /// How fast levels are learned.
 const RATE: f32 = 0.05;
 
@@ -91,6 +97,8 @@ pub struct EchoCheck {
     gain: Option<Bands>,
     /// Frames in a row in which something was played and nobody spoke.
     n_quiet: usize,
+    /// Frames of speech that ran unlike what was played, since both last ran alike.
+    n_unlike: usize,
 }
 
 struct Reference {
@@ -113,6 +121,7 @@ impl EchoCheck {
             candidate: (0, 0),
             gain: None,
             n_quiet: 0,
+            n_unlike: 0,
         }
     }
 
@@ -159,12 +168,16 @@ impl EchoCheck {
             self.heard.pop_front();
         }
         if !self.sounded(index) {
-            self.n_quiet = 0;
+            (self.n_quiet, self.n_unlike) = (0, 0);
             return Verdict::Silent;
         }
-        let alike = self
-            .best_delay(index)
-            .filter(|(correlation, _)| *correlation > self.options.alike);
+        let best = self.best_delay(index);
+        let alike = best.filter(|(correlation, _)| *correlation > self.options.alike);
+        if alike.is_some() {
+            self.n_unlike = 0;
+        } else if speech && self.has_all_delays(index) && best.is_some_and(|(correlation, _)| correlation < UNLIKE) {
+            self.n_unlike += 1;
+        }
         let is_echo = alike.is_some_and(|(_, delay)| self.is_at(delay));
         if let Some(delay) = self.delay.filter(|_| is_echo) {
             self.learn(index, delay, RATE);
@@ -179,6 +192,7 @@ impl EchoCheck {
             self.n_quiet = 0;
         }
         match self.gain {
+            None if self.n_unlike >= N_UNLIKE => Verdict::Foreign,
             // Nothing is known yet, and what is played explains what is heard better than anything else.
             None => Verdict::Own,
             Some(gain) => self.judge(index, &log, &gain, is_echo),
@@ -210,6 +224,11 @@ impl EchoCheck {
         let first = self.next_reference - self.reference.len() as u64;
         let at = index.checked_sub(delay as u64)?.checked_sub(first)?;
         usize::try_from(at).ok().filter(|at| *at < self.reference.len())
+    }
+
+    /// Whether enough is known of what was played before frame `index` for every delay to be looked at.
+    fn has_all_delays(&self, index: u64) -> bool {
+        self.place_of(index, MAX_DELAY - 1).is_some_and(|newest| newest + 1 >= SPAN)
     }
 
     /// Whether `delay` is the one that is known, about. One at which both go on being alike becomes that: noise is like

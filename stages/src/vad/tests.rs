@@ -214,3 +214,31 @@ fn somebody_who_speaks_over_it_is_heard_within_200_ms() {
     }
     println!("slowest: {:.0} ms after its onset", slowest * 1e3);
 }
+
+#[test]
+fn somebody_who_speaks_over_the_very_first_answer_is_heard() {
+    let played = [vec![0.0; 8000], speech()].concat();
+    let rooms = [
+        ("a room", echo(&played, 0.12, 0.3, -20.0, 100.0)),
+        ("headphones", vec![0.0; played.len()]),
+    ];
+    let mut slowest: f64 = 0.0;
+    for (room, silent) in &rooms {
+        for name in ["sb_spk1_snt2", "sb_spk2_snt3"] {
+            let voice = at_level(clip(name), 0.06);
+            for ms in [1100, 1700] {
+                let start = ms * RATE_HZ / 1000;
+                let mut heard = silent[..start + 2 * RATE_HZ].to_vec();
+                heard[start..].iter_mut().zip(&voice).for_each(|(x, y)| *x += y);
+                let (told, _) = listen(&played[..heard.len()], &heard, Some(EchoOptions::default()));
+                let after = begins(&told).first().map(|now| now - ms as f64 / 1e3);
+                assert!(
+                    after.is_some_and(|after| (0.0..1.2).contains(&after)),
+                    "{room}, {name} at {ms} ms: {after:?}"
+                );
+                slowest = slowest.max(after.unwrap_or_default());
+            }
+        }
+    }
+    println!("slowest: {:.0} ms after the first sample", slowest * 1e3);
+}
