@@ -18,8 +18,9 @@ export function launch({ webgpu = true } = {}) {
 }
 
 // A page with its console and its requests kept: `page.asked` has every address that it asked for.
-export async function open(browser, { options = {}, before = async () => {}, path = "/" } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, serviceWorkers: "block", ...options });
+// In a context of its own unless one is given.
+export async function open(browser, { options = {}, context = null, before = async () => {}, path = "/" } = {}) {
+  context ??= await browser.newContext({ viewport: { width: 1280, height: 800 }, serviceWorkers: "block", ...options });
   const page = await context.newPage();
   page.asked = [];
   page.said = [];
