@@ -2,9 +2,10 @@
 // `configs/narrate.toml` with another model.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { Hub, checkpoint, id, origins } from "./hub.mjs";
-import { address, button, heard, launch, open, patience, titled } from "./browser.mjs";
+import { address, button, heard, launchOn, open, patience, titled } from "./browser.mjs";
 
 const picture = process.env.PICTURE;
 const MINUTES = 60_000 * patience;
@@ -25,13 +26,14 @@ const said = (folder) => {
 // A browser whose tabs share what they keep, and a hub; both are closed whatever happens.
 async function withHub(folder, work) {
   const hub = await new Hub(folder).open();
-  const browser = await launch();
+  const disk = mkdtempSync(`${tmpdir()}/qwglm-`);
+  const context = await launchOn(disk);
   try {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, serviceWorkers: "block" });
     await context.addInitScript((text) => localStorage.setItem("qwglm.config", text), narrate);
-    return await work(hub, (before) => open(browser, { context, before }), context);
+    return await work(hub, (before) => open(null, { context, before }), context);
   } finally {
-    await browser.close();
+    await context.close();
+    rmSync(disk, { recursive: true, force: true });
     await hub.close().catch(() => { /* The test closed it. */ });
   }
 }
@@ -143,14 +145,23 @@ async function showHeap(page) {
   });
 }
 
+// As when the browser runs out of memory, or a person ends its process.
+async function crash(page, context) {
+  const devtools = await context.newCDPSession(page);
+  const gone = page.waitForEvent("crash");
+  devtools.send("Page.crash").catch(() => { /* Nobody is left to answer. */ });
+  await gone;
+  await page.close();
+}
+
 long("a checkpoint of 1.5 GB streams to an answer, the tab killed once in between, in a heap of less than 512 MiB", () => {
   const folder = checkpoint("large", ROWS);
-  return withHub(folder, async (hub, visit) => {
+  return withHub(folder, async (hub, visit, context) => {
     let page = await visit(showHeap);
     await begin(page);
     await page.waitForFunction(() => Number(document.querySelector(".loading .figures")?.textContent.split(" ")[0]) > 500, null, { timeout: 10 * MINUTES });
     const before = hub.served.filter(isWeights).length;
-    await page.close();
+    await crash(page, context);
     hub.served = [];
     page = await visit(showHeap);
     await begin(page);

@@ -1,5 +1,7 @@
 // Files of models that came from a hub, in the browser's own file system: a folder a model. For a worker alone.
 const open = new Map(); // by "FOLDER/FILE", a promise of what reads and writes
+let waits = 20; // in all, for a tab that was just closed to let go of its files; another that is there never does
+const WAIT_MS = 200;
 
 async function models() {
   return (await navigator.storage.getDirectory()).getDirectoryHandle("models", { create: true });
@@ -9,7 +11,15 @@ function opened(folder, file) {
   const key = `${folder}/${file}`;
   const start = async () => {
     const place = await (await models()).getDirectoryHandle(folder, { create: true });
-    return (await place.getFileHandle(file, { create: true })).createSyncAccessHandle();
+    const there = await place.getFileHandle(file, { create: true });
+    for (;;) {
+      try {
+        return await there.createSyncAccessHandle();
+      } catch (error) {
+        if (error.name !== "NoModificationAllowedError" || waits-- <= 0) throw error;
+        await new Promise((go) => setTimeout(go, WAIT_MS));
+      }
+    }
   };
   if (!open.has(key)) {
     // A file that another tab has open may be free the next time.

@@ -64,7 +64,10 @@ impl Hosts {
     }
 }
 
-impl Remote for Rc<Hosts> {
+/// The way there, shared with the test.
+struct Way(Rc<Hosts>);
+
+impl Remote for Way {
     async fn get(
         &self,
         address: &str,
@@ -72,20 +75,20 @@ impl Remote for Rc<Hosts> {
         max_bytes: usize,
         tell: &dyn Fn(u64),
     ) -> std::result::Result<Vec<u8>, Lost> {
-        self.asked.borrow_mut().push(address.to_owned());
+        self.0.asked.borrow_mut().push(address.to_owned());
         let failed = |message: &str, is_final| Lost::Failed {
             message: message.to_owned(),
             is_final,
         };
-        if self.dead.get().is_some_and(|start| address.starts_with(start)) {
+        if self.0.dead.get().is_some_and(|start| address.starts_with(start)) {
             return Err(failed("nobody is there", false));
         }
-        let bytes = self.find(address).ok_or_else(|| failed("the server answered 404", true))?;
+        let bytes = self.0.find(address).ok_or_else(|| failed("the server answered 404", true))?;
         let bytes = part.map_or(bytes.clone(), |part| bytes[part.start as usize..part.end as usize].to_vec());
         assert!(bytes.len() <= max_bytes);
         tell(bytes.len() as u64 / 2);
-        if self.cuts.get() > 0 {
-            self.cuts.set(self.cuts.get() - 1);
+        if self.0.cuts.get() > 0 {
+            self.0.cuts.set(self.0.cuts.get() - 1);
             return Ok(bytes[..bytes.len() / 2].to_vec());
         }
         Ok(bytes)
@@ -107,19 +110,21 @@ impl Disk {
     }
 }
 
-impl Store for Rc<Disk> {
+struct Held(Rc<Disk>);
+
+impl Store for Held {
     async fn read(&self, file: &str, offset: u64, len: usize) -> std::result::Result<Vec<u8>, String> {
-        let files = self.files.borrow();
+        let files = self.0.files.borrow();
         let bytes = files.get(file).map_or(&[][..], Vec::as_slice);
         let start = bytes.len().min(offset as usize);
         Ok(bytes[start..bytes.len().min(start + len)].to_vec())
     }
 
     async fn write(&self, file: &str, offset: u64, bytes: &[u8]) -> std::result::Result<(), String> {
-        let mut files = self.files.borrow_mut();
+        let mut files = self.0.files.borrow_mut();
         let others: usize = files.iter().filter(|(name, _)| *name != file).map(|(_, bytes)| bytes.len()).sum();
         let end = offset as usize + bytes.len();
-        if (others + end) as u64 > self.room {
+        if (others + end) as u64 > self.0.room {
             return Err("QuotaExceededError".to_owned());
         }
         let held = files.entry(file.to_owned()).or_default();
@@ -129,7 +134,7 @@ impl Store for Rc<Disk> {
     }
 
     async fn clear(&self) -> std::result::Result<(), String> {
-        self.files.borrow_mut().clear();
+        self.0.files.borrow_mut().clear();
         Ok(())
     }
 }
@@ -152,14 +157,14 @@ impl Visit {
         }
     }
 
-    async fn open(&self) -> Result<Kept<Rc<Hosts>, Rc<Disk>>> {
-        let (hosts, disk) = (self.hosts.clone(), self.disk.clone());
+    async fn open(&self) -> Result<Kept<Way, Held>> {
+        let (hosts, disk) = (Way(self.hosts.clone()), Held(self.disk.clone()));
         let addresses = [HUB.to_owned(), MIRROR.to_owned()];
         Kept::open(ID, &addresses, hosts, disk, Clock::new(), self.page.clone()).await
     }
 
     /// Reads all of the weights in odd pieces and compares them.
-    async fn read_all(&self, kept: &mut Kept<Rc<Hosts>, Rc<Disk>>) {
+    async fn read_all(&self, kept: &mut Kept<Way, Held>) {
         for shard in SHARDS {
             let expected = &self.hosts.files[shard];
             let mut at = 0;
@@ -287,6 +292,6 @@ async fn another_commit_begins_anew_and_what_is_not_there_is_said_at_once() {
         assert!(kept.read(file, offset, len).await.is_err(), "{file}");
     }
     newer.asked.take();
-    let none = Kept::open("no", &[], newer.clone(), disk, Clock::new(), visit.page.clone()).await;
+    let none = Kept::open("no", &[], Way(newer.clone()), Held(disk), Clock::new(), visit.page.clone()).await;
     assert!(none.is_err() && newer.asked.take().is_empty());
 }
