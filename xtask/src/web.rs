@@ -47,7 +47,12 @@ impl Hosts {
 
     fn connect_src(&self) -> String {
         let own = ["'self'".to_owned()];
-        let all: Vec<&str> = own.iter().chain(&self.models).chain(&self.stores).map(String::as_str).collect();
+        let all: Vec<&str> = own
+            .iter()
+            .chain(&self.models)
+            .chain(&self.stores)
+            .map(String::as_str)
+            .collect();
         all.join(" ")
     }
 }

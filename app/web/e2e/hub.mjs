@@ -88,7 +88,7 @@ function unpacked() {
         const index = row * padded + column;
         const code = format === "q4" ? ((words[index >> 1] >> ((index & 1) * 4)) & 15) - 8 : words.readInt8(index);
         real.setFloat32(0, code * floatOfHalf(scales.readUInt16LE((index >> 5) * 2)));
-        values.writeUInt16LE(Math.min(0xffff, real.getUint32(0) + 0x8000) >>> 16, (row * k + column) * 2);
+        values.writeUInt16LE((real.getUint32(0) + 0x8000) >>> 16, (row * k + column) * 2);
       }
     }
     tensors.set(name, { dtype: "BF16", shape: [n, k], bytes: values });

@@ -336,7 +336,9 @@ pub enum Notice {
         message: String,
     },
     /// A model is used and not kept: the disk is full, or another tab has it open.
-    NotKept { message: String },
+    NotKept {
+        message: String,
+    },
 }
 
 /// The end of an attempt; `message` is what the program says about it.

@@ -15,7 +15,8 @@ const WINDOW_MS: f64 = 1000.0;
 const SPOKEN_CHARS_PER_MS: f64 = 0.016;
 
 /// A model is used without being kept.
-pub const NOT_KEPT: &str = "There is no room to keep the model. It is used all the same, and has to be brought here again next time.";
+pub const NOT_KEPT: &str =
+    "There is no room to keep the model. It is used all the same, and has to be brought here again next time.";
 
 /// Where the person is.
 #[derive(Clone, Debug, Default, PartialEq)]

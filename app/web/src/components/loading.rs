@@ -36,7 +36,11 @@ pub fn LoadingScreen() -> impl IntoView {
     let percent = move || loading.with(|loading| (loading.share() * 100.0).round());
     let is_held = move || loading.with(|loading| loading.is_held);
     let is_fetch = move || loading.with(|loading| loading.step == Some(Step::Fetch));
-    let is_not_kept = move || client.session.with(|session| matches!(session.notice, Some(Notice::NotKept { .. })));
+    let is_not_kept = move || {
+        client
+            .session
+            .with(|session| matches!(session.notice, Some(Notice::NotKept { .. })))
+    };
     view! {
         <section class="loading">
             <h1 node_ref=heading tabindex="-1">{title}</h1>

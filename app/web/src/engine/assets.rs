@@ -142,7 +142,9 @@ impl Fetcher {
         let init = RequestInit::new();
         if let Some(part) = &part {
             let headers = Headers::new().map_err(js)?;
-            headers.append("range", &format!("bytes={}-{}", part.start, part.end - 1)).map_err(js)?;
+            headers
+                .append("range", &format!("bytes={}-{}", part.start, part.end - 1))
+                .map_err(js)?;
             init.set_headers(&headers);
         }
         let asked = scope.fetch_with_str_and_init(url, &init);

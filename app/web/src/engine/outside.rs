@@ -69,7 +69,10 @@ impl Store for Disk {
 
     async fn write(&self, file: &str, offset: u64, bytes: &[u8]) -> Result<(), String> {
         let bytes = Uint8Array::from(bytes);
-        self.outside.write(&self.folder(), file, offset as f64, bytes).await.map_err(said)?;
+        self.outside
+            .write(&self.folder(), file, offset as f64, bytes)
+            .await
+            .map_err(said)?;
         Ok(())
     }
 

@@ -112,7 +112,10 @@ mod tests {
             (Error::Cancelled, FailureKind::Cancelled),
             (Error::from(gpu::Error::Cancelled), FailureKind::Cancelled),
             (
-                Error::from(gpu::Error::Unreachable { file: "m".into(), message: "gone".into() }),
+                Error::from(gpu::Error::Unreachable {
+                    file: "m".into(),
+                    message: "gone".into(),
+                }),
                 FailureKind::Network,
             ),
             (Error::CutShort, FailureKind::Other),

@@ -143,14 +143,20 @@ impl<R: Remote, S: Store> Kept<R, S> {
     pub async fn read(&mut self, file: &str, offset: u64, len: usize) -> Result<Vec<u8>> {
         let size = self.size(file).unwrap_or(0);
         let end = offset.checked_add(len as u64).filter(|end| *end <= size);
-        let end = end.ok_or_else(|| self.fail(file, format!("bytes {offset} to {offset} + {len} were asked for, it has {size}")))?;
+        let end = end.ok_or_else(|| {
+            self.fail(
+                file,
+                format!("bytes {offset} to {offset} + {len} were asked for, it has {size}"),
+            )
+        })?;
         let mut bytes = Vec::with_capacity(len);
         let mut at = offset;
         while at < end {
             let block = at / BLOCK_BYTES;
             let stop = end.min((block + 1) * BLOCK_BYTES);
             let within = (at % BLOCK_BYTES) as usize;
-            self.append(file, block, within..within + (stop - at) as usize, &mut bytes).await?;
+            self.append(file, block, within..within + (stop - at) as usize, &mut bytes)
+                .await?;
             at = stop;
         }
         Ok(bytes)
@@ -183,9 +189,15 @@ impl<R: Remote, S: Store> Kept<R, S> {
         let path = format!("{}?blobs=true", Revision::path(&self.id, REVISION));
         let found = match self.fetch(&path, None, None, &|_| ()).await {
             Ok(text) => {
-                let mut found = Revision::parse(&self.id, self.hosts.get(self.host).map_or("", String::as_str), &String::from_utf8_lossy(&text))?;
+                let mut found = Revision::parse(
+                    &self.id,
+                    self.hosts.get(self.host).map_or("", String::as_str),
+                    &String::from_utf8_lossy(&text),
+                )?;
                 // In a folder of the repository lie other formats, and a file without a size cannot be read in parts.
-                found.siblings.retain(|file: &Sibling| file.size.is_some() && !file.rfilename.contains('/'));
+                found
+                    .siblings
+                    .retain(|file: &Sibling| file.size.is_some() && !file.rfilename.contains('/'));
                 found
             }
             Err(Error::Cancelled) => return Err(Error::Cancelled),
@@ -224,7 +236,10 @@ impl<R: Remote, S: Store> Kept<R, S> {
         if !self.marks.contains_key(file) {
             let n_blocks = self.size(file).unwrap_or(0).div_ceil(BLOCK_BYTES) as usize;
             let kept = self.store.read(&marks_name(file), 0, n_blocks).await.unwrap_or_default();
-            let mut marks: Vec<Mark> = kept.iter().map(|mark| if *mark == 1 { Mark::Kept } else { Mark::Away }).collect();
+            let mut marks: Vec<Mark> = kept
+                .iter()
+                .map(|mark| if *mark == 1 { Mark::Kept } else { Mark::Away })
+                .collect();
             marks.resize(n_blocks, Mark::Away);
             self.marks.insert(file.to_owned(), marks);
         }
@@ -310,7 +325,8 @@ impl<R: Remote, S: Store> Kept<R, S> {
             let size = self.size(file).unwrap_or(0);
             let marks = self.marks.get(file).map_or(&[][..], Vec::as_slice);
             let here = marks.iter().enumerate().filter(|(_, mark)| **mark != Mark::Away);
-            here.map(|(block, _)| BLOCK_BYTES.min(size - block as u64 * BLOCK_BYTES)).sum::<u64>()
+            here.map(|(block, _)| BLOCK_BYTES.min(size - block as u64 * BLOCK_BYTES))
+                .sum::<u64>()
         };
         self.weights.iter().map(of_file).sum()
     }
@@ -320,7 +336,13 @@ impl<R: Remote, S: Store> Kept<R, S> {
     }
 
     /// What lies at a path of any host: the one that answered last is asked first, then the others in turn, all of them a few times.
-    async fn fetch(&mut self, path: &str, part: Option<Range<u64>>, expected: Option<usize>, tell: &dyn Fn(u64)) -> Result<Vec<u8>> {
+    async fn fetch(
+        &mut self,
+        path: &str,
+        part: Option<Range<u64>>,
+        expected: Option<usize>,
+        tell: &dyn Fn(u64),
+    ) -> Result<Vec<u8>> {
         let mut said = "no host is configured for models".to_owned();
         for round in 0..ROUNDS {
             let mut is_final = true;
@@ -338,7 +360,10 @@ impl<R: Remote, S: Store> Kept<R, S> {
                         said = format!("{address} ended after {} bytes", bytes.len());
                     }
                     Err(Lost::Cancelled) => return Err(Error::Cancelled),
-                    Err(Lost::Failed { message, is_final: of_host }) => {
+                    Err(Lost::Failed {
+                        message,
+                        is_final: of_host,
+                    }) => {
                         is_final &= of_host;
                         said = format!("{address}: {message}");
                     }
@@ -424,7 +449,12 @@ impl Source for HubFiles {
         Box::pin(async move {
             let (reply, answer) = async_channel::bounded(1);
             let file = file.to_owned();
-            let request = Request::Read { file, offset, len, reply };
+            let request = Request::Read {
+                file,
+                offset,
+                len,
+                reply,
+            };
             if self.requests.send(request).await.is_err() {
                 return Err(gpu::Error::Cancelled);
             }
@@ -442,7 +472,12 @@ impl Source for HubFiles {
 pub async fn serve<R: Remote, S: Store>(mut kept: Kept<R, S>, asked: Receiver<Request>) {
     while let Ok(request) = asked.recv().await {
         match request {
-            Request::Read { file, offset, len, reply } => drop(reply.send(kept.read(&file, offset, len).await).await),
+            Request::Read {
+                file,
+                offset,
+                len,
+                reply,
+            } => drop(reply.send(kept.read(&file, offset, len).await).await),
             Request::Seal => kept.seal().await,
         }
     }

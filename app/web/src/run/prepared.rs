@@ -99,7 +99,11 @@ pub fn registry(env: Env, shots: &Shots, devices: &Devices, page: &Sender<ToPage
         Ok(section) => {
             let known = POCKET_MODELS.map(|name| format!("\"{name}\"")).join(", ");
             let message = format!("there is no model \"{}\" in the tab", section.source);
-            vec![Fault::new("source", message, known + " or a model of the hub, \"OWNER/NAME\"")]
+            vec![Fault::new(
+                "source",
+                message,
+                known + " or a model of the hub, \"OWNER/NAME\"",
+            )]
         }
     });
     registry.engine_check(|_, table| EngineSection::read(table).err().unwrap_or_default());

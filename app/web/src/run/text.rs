@@ -72,7 +72,9 @@ pub fn answered_by(text: &str, model: &str) -> String {
     edit(text, |document| {
         let is_answering = |stage: &&mut Table| type_of(stage) == "llm.generate";
         let mut stages = sections(document, "stage");
-        let name = stages.find(is_answering).and_then(|stage| stage.get("model")?.as_str().map(str::to_owned));
+        let name = stages
+            .find(is_answering)
+            .and_then(|stage| stage.get("model")?.as_str().map(str::to_owned));
         drop(stages);
         let models = document.get_mut("model").and_then(Value::as_table_mut);
         let answering = models.and_then(|models| models.get_mut(&name?)?.as_table_mut());

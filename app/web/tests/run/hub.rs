@@ -122,7 +122,11 @@ impl Store for Held {
 
     async fn write(&self, file: &str, offset: u64, bytes: &[u8]) -> std::result::Result<(), String> {
         let mut files = self.0.files.borrow_mut();
-        let others: usize = files.iter().filter(|(name, _)| *name != file).map(|(_, bytes)| bytes.len()).sum();
+        let others: usize = files
+            .iter()
+            .filter(|(name, _)| *name != file)
+            .map(|(_, bytes)| bytes.len())
+            .sum();
         let end = offset as usize + bytes.len();
         if (others + end) as u64 > self.0.room {
             return Err("QuotaExceededError".to_owned());
@@ -170,7 +174,10 @@ impl Visit {
             let mut at = 0;
             while at < expected.len() {
                 let len = (5 << 20).min(expected.len() - at);
-                assert!(kept.read(shard, at as u64, len).await.unwrap() == expected[at..at + len], "{shard} from {at}");
+                assert!(
+                    kept.read(shard, at as u64, len).await.unwrap() == expected[at..at + len],
+                    "{shard} from {at}"
+                );
                 at += len;
             }
         }
@@ -248,7 +255,10 @@ async fn a_full_disk_is_told_once_and_the_model_is_read_all_the_same() {
     visit.read_all(&mut kept).await;
     kept.seal().await;
     assert!(visit.heard().2 && !kept.is_whole());
-    assert!(!visit.open().await.unwrap().is_whole(), "nothing says that all of it is there");
+    assert!(
+        !visit.open().await.unwrap().is_whole(),
+        "nothing says that all of it is there"
+    );
 }
 
 #[tokio::test(start_paused = true)]
