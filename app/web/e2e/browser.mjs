@@ -20,8 +20,12 @@ const VIEW = { viewport: { width: 1280, height: 800 }, serviceWorkers: "block" }
 
 export const launch = ({ webgpu = true } = {}) => chromium.launch(how(webgpu));
 
-// A browser with a disk, in that folder; its only context.
-export const launchOn = (folder) => chromium.launchPersistentContext(folder, { ...how(true), ...VIEW });
+// A browser with a disk, in that folder; its only context. A worker whose program was changed on its way counts as from afar, and
+// could not ask stand-ins on loopback.
+export const launchOn = (folder) => {
+  const { executablePath, args } = how(true);
+  return chromium.launchPersistentContext(folder, { executablePath, args: [...args, "--disable-features=LocalNetworkAccessChecks"], ...VIEW });
+};
 
 // A page with its console and its requests kept: `page.asked` has every address that it asked for.
 // In a context of its own unless one is given.
