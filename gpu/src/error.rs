@@ -29,6 +29,9 @@ pub enum Error {
     OutOfMemory { what: String, size_bytes: u64 },
     #[error("{file}: {message}")]
     File { file: String, message: String },
+    /// A source cannot bring it now.
+    #[error("{file} did not arrive: {message}")]
+    Unreachable { file: String, message: String },
     #[error("{file}: tensor {tensor}: {message}")]
     Tensor { file: String, tensor: String, message: String },
     #[error("{model}: tensor {tensor} is missing{hint}")]

@@ -1,5 +1,6 @@
 //! `cargo xtask e2e`: the page in a real Chromium. Also its pictures (`screenshots`), which the same browser takes.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -7,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{cargo, find, output, root, step};
 use crate::wasm::Optimised;
-use crate::web::{self, serve};
+use crate::web::{self, Hosts, serve};
 
 /// The browsers that are looked for, the first that is there.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
@@ -72,14 +73,46 @@ impl Driver {
 /// Errors: a build fails, or a test.
 pub fn run(optimised: Optimised, program: Program, words: &[String]) -> Result<()> {
     let Some(driver) = Driver::find()? else { return Ok(()) };
-    web::run(optimised)?;
+    let ports = free_ports()?;
+    web::run(optimised, &stand_ins(ports))?;
     let address = serve::start(&web::dist(), 0)?;
     if program == Program::Build {
         step("build qwglm", &mut cargo("build --package qwglm"))?;
     }
     let said = program_words()?;
     let mut command = driver.command("run.mjs", &address);
-    step("the page in a browser", command.env("WORDS", said).args(words))
+    let hub = root().join("target/e2e-hub");
+    std::fs::create_dir_all(&hub).with_context(|| format!("cannot make {}", hub.display()))?;
+    command
+        .env("WORDS", said)
+        .env("QWGLM", qwglm()?)
+        .env("POCKET", root().join("models/pocket-vl"))
+        .env("HUB_FOLDER", hub)
+        .env("HUB_PORTS", ports.map(|port| port.to_string()).join(" "));
+    step("the page in a browser", command.args(words))
+}
+
+/// Of the stand-ins for a hub, a mirror and where both send on to; the tests serve them.
+fn free_ports() -> Result<[u16; 3]> {
+    let listen = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    // All at once, so that they differ.
+    let held = [listen(0)?, listen(1)?, listen(2)?];
+    let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
+    Ok([port(&held[0])?, port(&held[1])?, port(&held[2])?])
+}
+
+fn stand_ins([hub, mirror, store]: [u16; 3]) -> Hosts {
+    let at = |port: u16| format!("http://{}:{port}", Ipv4Addr::LOCALHOST);
+    Hosts {
+        models: vec![at(hub), at(mirror)],
+        stores: vec![at(store)],
+    }
+}
+
+/// The program, which lies beside xtask's own.
+fn qwglm() -> Result<PathBuf> {
+    let beside = std::env::current_exe().context("cannot find xtask's own file")?;
+    Ok(beside.with_file_name(format!("qwglm{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Builds the page and takes pictures of its screens into `target/screenshots`.
@@ -89,7 +122,7 @@ pub fn screenshots(optimised: Optimised) -> Result<()> {
     let Some(driver) = Driver::find()? else {
         bail!("there is no browser here that could take pictures");
     };
-    web::run(optimised)?;
+    web::run(optimised, &Hosts::configured())?;
     let address = serve::start(&web::dist(), 0)?;
     let folder = root().join("target/screenshots");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -104,8 +137,7 @@ fn program_words() -> Result<String> {
     let folder = root().join("target/e2e-picture");
     std::fs::create_dir_all(&folder)?;
     std::fs::copy(root().join(PICTURE), folder.join("picture.png")).context("cannot copy the picture")?;
-    let beside = std::env::current_exe().context("cannot find xtask's own file")?;
-    let mut narrate = Command::new(beside.with_file_name(format!("qwglm{}", std::env::consts::EXE_SUFFIX)));
+    let mut narrate = Command::new(qwglm()?);
     let said = output(narrate.args(["narrate", "--engine", "sim", "--json"]).arg(&folder))
         .context("the program does not narrate the picture")?;
     // A line of JSON whose words have quotes: what stands between the two keys, unescaped.

@@ -98,7 +98,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "setup" => setup::run(setup::Need::Everything)?,
         "train" => train::run(rest)?,
         "wasm" => wasm::run(wasm::Mode::Build)?,
-        "web" => web::run(quick(command, rest)?)?,
+        "web" => web::run(quick(command, rest)?, &web::Hosts::configured())?,
         "start" => start::run(quick(command, rest)?)?,
         "screenshots" => e2e::screenshots(quick(command, rest)?)?,
         "e2e" => match rest {

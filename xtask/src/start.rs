@@ -14,7 +14,7 @@ const PORT: u16 = 8787;
 ///
 /// Errors: the build fails; no port is free.
 pub fn run(optimised: Optimised) -> Result<()> {
-    web::run(optimised)?;
+    web::run(optimised, &web::Hosts::configured())?;
     let address = serve::start(&web::dist(), PORT).or_else(|_| serve::start(&web::dist(), 0))?;
     eprintln!("── open this in Chrome, Edge or Safari; Ctrl-C ends it:");
     println!("{address}");

@@ -18,8 +18,44 @@ const MAX_ASSET_BYTES: u64 = 25 << 20;
 const MAX_WASM_BYTES: u64 = 3 << 20;
 /// The page's own program, and its worker's.
 const PROGRAMS: [&str; 2] = ["page", "engine"];
-/// Where models may come from besides the page itself: `connect-src` of the page's rules. None so far.
-const MODEL_HOSTS: [&str; 0] = [];
+/// Where models come from that do not travel with the page, in order, unless `QWGLM_MODEL_HOSTS` (with spaces between) has others.
+const MODEL_HOSTS: &str = "https://huggingface.co";
+/// Where those hosts send on to, unless `QWGLM_MODEL_STORES` has others.
+const MODEL_STORES: &str = "https://*.hf.co https://*.huggingface.co";
+
+/// The other machines that the page may ask: `connect-src` of its rules is they and the page's own origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hosts {
+    /// That have models, in the order in which they are asked.
+    pub models: Vec<String>,
+    /// To which those send on.
+    pub stores: Vec<String>,
+}
+
+impl Hosts {
+    /// As the environment has them.
+    pub fn configured() -> Self {
+        let words = |name, otherwise: &str| {
+            let text = std::env::var(name).unwrap_or_else(|_| otherwise.to_owned());
+            text.split_whitespace().map(str::to_owned).collect()
+        };
+        Self {
+            models: words("QWGLM_MODEL_HOSTS", MODEL_HOSTS),
+            stores: words("QWGLM_MODEL_STORES", MODEL_STORES),
+        }
+    }
+
+    fn connect_src(&self) -> String {
+        let own = ["'self'".to_owned()];
+        let all: Vec<&str> = own
+            .iter()
+            .chain(&self.models)
+            .chain(&self.stores)
+            .map(String::as_str)
+            .collect();
+        all.join(" ")
+    }
+}
 
 /// Where the page lies once it is built.
 pub fn dist() -> PathBuf {
@@ -29,7 +65,7 @@ pub fn dist() -> PathBuf {
 /// Builds the page.
 ///
 /// Errors: what fails in the build; an asset that the host would refuse; programs that grew too large.
-pub fn run(optimised: Optimised) -> Result<()> {
+pub fn run(optimised: Optimised, hosts: &Hosts) -> Result<()> {
     let built = wasm::programs("app_web", &PROGRAMS, "page", optimised)?;
     let glue = root().join("target/wasm/glue");
     remake(&glue)?;
@@ -39,7 +75,7 @@ pub fn run(optimised: Optimised) -> Result<()> {
     }
     let dist = dist();
     remake(&dist)?;
-    assemble::assemble(&glue, &dist, &connect_src())?;
+    assemble::assemble(&glue, &dist, hosts)?;
     let sizes = sizes(&dist)?;
     for (name, size_bytes) in &sizes {
         anyhow::ensure!(
@@ -50,11 +86,6 @@ pub fn run(optimised: Optimised) -> Result<()> {
     report(&dist, &sizes, optimised)?;
     eprintln!("── the page is in app/web/dist");
     Ok(())
-}
-
-fn connect_src() -> String {
-    let hosts = MODEL_HOSTS.iter().map(|host| format!(" {host}"));
-    std::iter::once("'self'".to_owned()).chain(hosts).collect()
 }
 
 /// An empty folder.

@@ -9,17 +9,28 @@ export const patience = Number(process.env.PATIENCE ?? 1);
 
 const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--use-angle=swiftshader"];
 
-export function launch({ webgpu = true } = {}) {
-  const args = ["--no-sandbox", "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required"];
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM,
-    args: [...args, ...(webgpu ? WEBGPU : ["--disable-features=WebGPU,WebGPUService", "--disable-gpu"])],
-  });
-}
+const how = (webgpu) => ({
+  executablePath: process.env.CHROMIUM,
+  args: [
+    ...["--no-sandbox", "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required"],
+    ...(webgpu ? WEBGPU : ["--disable-features=WebGPU,WebGPUService", "--disable-gpu"]),
+  ],
+});
+const VIEW = { viewport: { width: 1280, height: 800 }, serviceWorkers: "block" };
+
+export const launch = ({ webgpu = true } = {}) => chromium.launch(how(webgpu));
+
+// A browser with a disk, in that folder; its only context. A worker whose program was changed on its way counts as from afar, and
+// could not ask stand-ins on loopback.
+export const launchOn = (folder) => {
+  const { executablePath, args } = how(true);
+  return chromium.launchPersistentContext(folder, { executablePath, args: [...args, "--disable-features=LocalNetworkAccessChecks"], ...VIEW });
+};
 
 // A page with its console and its requests kept: `page.asked` has every address that it asked for.
-export async function open(browser, { options = {}, before = async () => {}, path = "/" } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, serviceWorkers: "block", ...options });
+// In a context of its own unless one is given.
+export async function open(browser, { options = {}, context = null, before = async () => {}, path = "/" } = {}) {
+  context ??= await browser.newContext({ ...VIEW, ...options });
   const page = await context.newPage();
   page.asked = [];
   page.said = [];

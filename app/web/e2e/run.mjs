@@ -1,9 +1,10 @@
 // Runs the tests one after another, or those whose name has a word of the command line, the long ones with `--long` alone;
 // exit code 1 if one fails.
+import { tests as models } from "./models.mjs";
 import { tests as sounds } from "./sound.mjs";
 import { tests as others } from "./tests.mjs";
 
-const tests = [...others, ...sounds];
+const tests = [...others, ...models, ...sounds];
 
 const wanted = process.argv.slice(2).filter((word) => word !== "--long");
 const isLong = process.argv.includes("--long");

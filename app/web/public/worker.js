@@ -1,11 +1,13 @@
 // The engine's worker: loads the program and hands messages on. Pictures are made pixels here, where the page does not wait.
 import init, * as engine from "./engine.js";
+import { store } from "./store.js";
 
 const bridges = new Map(); // to the other parts of the next run, by their places
 let loudspeaker = null;
 
 // What the program may do outside of itself.
 const outside = {
+  ...store,
   post: (text) => self.postMessage(text),
   // Takes up the bridges for a run, whose number comes with what arrives; gives how it sends. What came before waits at them.
   open: (run) => {

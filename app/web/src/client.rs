@@ -36,6 +36,8 @@ pub struct Settings {
     pub hands_free: RwSignal<bool>,
     /// The text of the configuration.
     pub config: RwSignal<String>,
+    /// The model of a hub that answers, whatever the configuration has; empty: as that has it.
+    pub model: RwSignal<String>,
 }
 
 impl Settings {
@@ -49,6 +51,7 @@ impl Settings {
             hands_free: RwSignal::new(kept("hands_free", "true") == "true"),
             captions: RwSignal::new(kept("captions", "true") == "true"),
             config: RwSignal::new(kept("config", NARRATE)),
+            model: RwSignal::new(kept("model", "")),
         }
     }
 
@@ -60,6 +63,7 @@ impl Settings {
         Effect::new(move || platform::keep("captions", &self.captions.get().to_string()));
         Effect::new(move || platform::keep("hands_free", &self.hands_free.get().to_string()));
         Effect::new(move || platform::keep("config", &self.config.get()));
+        Effect::new(move || platform::keep("model", &self.model.get()));
     }
 
     /// The text that is played.
@@ -300,6 +304,12 @@ impl Client {
             return self.engine_ready();
         }
         self.prepare(wanted);
+    }
+
+    /// Has a model of the hub planned.
+    pub fn plan_hub(self, id: String) {
+        self.session.update(|session| session.no_plan = None);
+        self.post(&ToEngine::PlanHub { id });
     }
 
     /// The configuration and the engines that the settings ask for.

@@ -23,6 +23,8 @@ pub enum ToEngine {
     Check { config: String },
     /// Say how models would do on GPUs, before any download.
     Plan,
+    /// The same of a model of the hub, from its configuration and its list of files.
+    PlanHub { id: String },
     /// Say what a decode step takes on its engine, on a GPU like `profile` (none: like the adapter) and on the impossible one;
     /// after measuring it anew, or with what was measured so far.
     Step { profile: Option<String>, measure: bool },
@@ -136,6 +138,10 @@ pub enum ToPage {
     Planned {
         rows: Vec<PlanRow>,
     },
+    /// Why a model of the hub is not planned.
+    NoPlan {
+        message: String,
+    },
     Step(Box<StepTold>),
     /// Why there is no step to tell of.
     NoStep {
@@ -180,6 +186,8 @@ pub enum Step {
 pub struct PlanRow {
     pub model: String,
     pub gpu: String,
+    /// What comes over the network; 0 where that is not known.
+    pub download_bytes: u64,
     /// Weights and cache.
     pub size_bytes: u64,
     pub fits: bool,
@@ -325,6 +333,10 @@ pub enum Notice {
     },
     Warning {
         stage: String,
+        message: String,
+    },
+    /// A model is used and not kept: the disk is full, or another tab has it open.
+    NotKept {
         message: String,
     },
 }

@@ -14,6 +14,10 @@ const WINDOW_MS: f64 = 1000.0;
 /// How fast a screen reader is taken to speak.
 const SPOKEN_CHARS_PER_MS: f64 = 0.016;
 
+/// A model is used without being kept.
+pub const NOT_KEPT: &str =
+    "There is no room to keep the model. It is used all the same, and has to be brought here again next time.";
+
 /// Where the person is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Phase {
@@ -138,6 +142,8 @@ pub struct Session {
     /// Of the configuration as it was last checked.
     pub faults: Vec<String>,
     pub plan: Vec<PlanRow>,
+    /// Why the model that was asked for last is not among them.
+    pub no_plan: Option<String>,
     pub stepped: Stepped,
     /// Oldest first.
     pub entries: VecDeque<Entry>,
@@ -198,7 +204,13 @@ impl Session {
             ToPage::Progress(progress) => self.loading.hear(&progress, now_ms),
             ToPage::Ready(ready) => self.ready = Some(ready),
             ToPage::Checked { faults } => self.faults = faults,
-            ToPage::Planned { rows } => self.plan.extend(rows),
+            ToPage::Planned { rows } => {
+                // Asked for again: in its place.
+                self.plan.retain(|old| rows.iter().all(|row| row.model != old.model));
+                self.plan.extend(rows);
+                self.no_plan = None;
+            }
+            ToPage::NoPlan { message } => self.no_plan = Some(message),
             ToPage::Began { links } => {
                 self.phase = Phase::Live;
                 self.links = links;
@@ -206,7 +218,8 @@ impl Session {
                 self.earlier.clear();
                 self.entries.clear();
                 self.rate = None;
-                self.notice = None;
+                // That a model was not kept is of the load before, and no less true.
+                self.notice.take_if(|notice| !matches!(notice, Notice::NotKept { .. }));
                 self.beside = Default::default();
                 (self.is_voice, self.is_sounding) = (false, false);
             }
@@ -214,6 +227,9 @@ impl Session {
             ToPage::Counters(counters) => self.hear_counters(counters),
             ToPage::Rate(rate) => self.rate = Some(rate),
             ToPage::Notice(notice) => {
+                if matches!(notice, Notice::NotKept { .. }) {
+                    self.announcer.say(NOT_KEPT.to_owned(), now_ms);
+                }
                 let is_loss = notice == Notice::DeviceLost;
                 // What follows from a loss is not worth more words than the loss.
                 if is_loss || self.notice != Some(Notice::DeviceLost) {
@@ -298,7 +314,7 @@ impl Session {
         };
         if words.is_finished && !words.is_thought {
             // Words came after the loss: it is over.
-            self.notice = None;
+            self.notice.take_if(|notice| !matches!(notice, Notice::NotKept { .. }));
             if !words.text.is_empty() {
                 let who = if words.is_heard { "You: " } else { "" };
                 self.announcer.say(format!("{who}{}", words.text), now_ms);

@@ -11,11 +11,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ::safetensors::Dtype;
-use serde::Deserialize;
 
 use super::names;
 use super::quant;
 use super::safetensors::{Header, TensorInfo, header_of, read_header};
+use super::source::repository::Index;
 use super::source::{Source, check_file_name, file_error, read_compressed, read_text};
 use super::torch;
 use super::{Format, GROUP, k_padded};
@@ -69,11 +69,6 @@ impl StoredMatrix {
     }
 }
 
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
-}
-
 impl Checkpoint {
     /// Reads and checks the headers of all files.
     ///
@@ -115,8 +110,7 @@ impl Checkpoint {
     }
 
     async fn open_shards(&mut self, index: &str) -> Result<()> {
-        let index: Index =
-            serde_json::from_str(index).map_err(|error| file_error(INDEX_FILE, format!("is not an index of shards: {error}")))?;
+        let index = Index::parse(index, INDEX_FILE)?;
         let shards: BTreeSet<&String> = index.weight_map.values().collect();
         let mut headers: BTreeMap<&str, Header> = BTreeMap::new();
         for shard in shards {

@@ -7,15 +7,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::Hosts;
 use crate::process::root;
 
 /// Files at the top, in the order in which they refer to others.
 const TOP: [&str; 5] = ["icon.svg", "app.webmanifest", "bench.html", "index.html", "_headers"];
 /// Text files in `hashed/`, in the order in which they refer to others; the glue's are made by `xtask_bindgen`.
-const CODE: [&str; 8] = [
+const CODE: [&str; 9] = [
     "style.css",
     "page.js",
     "engine.js",
+    "store.js",
     "sound.js",
     "audio.js",
     "platform.js",
@@ -72,7 +74,7 @@ impl Names {
 /// Puts the page into `dist`, with the programs and their glue from `glue`.
 ///
 /// Errors: a file that cannot be read or written.
-pub fn assemble(glue: &Path, dist: &Path, connect_src: &str) -> Result<()> {
+pub fn assemble(glue: &Path, dist: &Path, hosts: &Hosts) -> Result<()> {
     let public = root().join("app/web/public");
     let hashed = dist.join("hashed");
     fs::create_dir_all(&hashed).with_context(|| format!("cannot make {}", hashed.display()))?;
@@ -80,7 +82,7 @@ pub fn assemble(glue: &Path, dist: &Path, connect_src: &str) -> Result<()> {
     for program in ["page_bg.wasm", "engine_bg.wasm"] {
         names.put(&hashed, program, &read(&glue.join(program))?)?;
     }
-    let manifest = assets(&hashed)?;
+    let manifest = assets(&hashed, hosts)?;
     names.put(&hashed, "assets.json", manifest.as_bytes())?;
     for name in CODE {
         let from = if public.join(name).is_file() { &public } else { glue };
@@ -92,7 +94,7 @@ pub fn assemble(glue: &Path, dist: &Path, connect_src: &str) -> Result<()> {
         names.put(&hashed, name, names.fill_in(&text, ".").as_bytes())?;
     }
     for name in TOP {
-        let text = read_text(&public.join(name))?.replace("CONNECT", connect_src);
+        let text = read_text(&public.join(name))?.replace("CONNECT", &hosts.connect_src());
         write(&dist.join(name), names.fill_in(&text, "./hashed").as_bytes())?;
     }
     let worker = service_worker(&read_text(&public.join("sw.js"))?, &names);
@@ -110,7 +112,7 @@ fn service_worker(text: &str, names: &Names) -> String {
 }
 
 /// Copies models and the sample; gives the list of them as `engine/assets.rs` reads it.
-fn assets(hashed: &Path) -> Result<String> {
+fn assets(hashed: &Path, hosts: &Hosts) -> Result<String> {
     let mut names = Names::default();
     let mut put = |path: &Path, prefix: &str| -> Result<String> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -138,9 +140,10 @@ fn assets(hashed: &Path) -> Result<String> {
     sample.sort();
     let sample = sample.iter().map(|path| put(path, "sample")).collect::<Result<Vec<_>>>()?;
     Ok(format!(
-        r#"{{"models":{{{}}},"sample":[{}]}}"#,
+        r#"{{"models":{{{}}},"sample":[{}],"hosts":{:?}}}"#,
         models.join(","),
-        sample.join(",")
+        sample.join(","),
+        hosts.models
     ))
 }
 

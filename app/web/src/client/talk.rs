@@ -67,11 +67,15 @@ impl Hearing {
 impl Client {
     /// The configuration that is played.
     pub(super) fn text(self) -> String {
-        match self.mode.get_untracked() {
+        let text = match self.mode.get_untracked() {
             Mode::Narrate => self.settings.text(),
             Mode::Talk => text::tapped(TALK),
             // The same text for all parts: their links are known by their order.
             Mode::Captions => text::tapped(CAPTIONS),
+        };
+        match self.settings.model.get_untracked().as_str() {
+            "" => text,
+            model => text::answered_by(&text, model),
         }
     }
 

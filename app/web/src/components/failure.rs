@@ -46,7 +46,7 @@ fn said(kind: FailureKind) -> Said {
         ),
         FailureKind::Network => (
             "The model did not arrive",
-            "The connection ended or the disk is full. What arrived is kept, and trying again goes on from there.",
+            "The connection ended, or there is no such model. What arrived is kept, and trying again goes on from there.",
         ),
         FailureKind::Config => (
             "The configuration has faults",

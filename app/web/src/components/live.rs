@@ -1,6 +1,7 @@
 //! The run: what is looked at, its words as captions and as a transcript, and how fast it goes.
 
 use app_web::protocol::{Notice, Source};
+use app_web::session::NOT_KEPT;
 use app_web::session::Phase;
 use leptos::prelude::*;
 
@@ -28,6 +29,7 @@ pub fn Live() -> impl IntoView {
         notice.get().map(|notice| match notice {
             Notice::DeviceLost => "The GPU was lost. It is being opened again, and the narration goes on.".to_owned(),
             Notice::Restarted { stage, message } => format!("{stage} failed and was started again: {message}"),
+            Notice::NotKept { message } => format!("{NOT_KEPT} ({message})"),
             Notice::Warning { stage, message } => format!("{stage}: {message}"),
         })
     };

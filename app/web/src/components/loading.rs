@@ -1,6 +1,7 @@
 //! Loading: bytes, rate, time left; hold, go on, cancel.
 
-use app_web::protocol::Step;
+use app_web::protocol::{Notice, Step};
+use app_web::session::NOT_KEPT;
 use leptos::prelude::*;
 
 use super::narrate::focus_on;
@@ -35,6 +36,11 @@ pub fn LoadingScreen() -> impl IntoView {
     let percent = move || loading.with(|loading| (loading.share() * 100.0).round());
     let is_held = move || loading.with(|loading| loading.is_held);
     let is_fetch = move || loading.with(|loading| loading.step == Some(Step::Fetch));
+    let is_not_kept = move || {
+        client
+            .session
+            .with(|session| matches!(session.notice, Some(Notice::NotKept { .. })))
+    };
     view! {
         <section class="loading">
             <h1 node_ref=heading tabindex="-1">{title}</h1>
@@ -42,6 +48,9 @@ pub fn LoadingScreen() -> impl IntoView {
                 <span style:width=move || format!("{}%", percent())></span>
             </div>
             <p class="figures">{line}</p>
+            <Show when=is_not_kept>
+                <p class="notice">{NOT_KEPT}</p>
+            </Show>
             <div class="actions">
                 <Show when=is_fetch>
                     <button on:click=move |_| client.hold(!is_held())>{move || if is_held() { "Go on" } else { "Pause" }}</button>

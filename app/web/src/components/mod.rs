@@ -3,6 +3,7 @@
 pub mod about;
 pub mod failure;
 pub mod gpus;
+pub mod hub;
 pub mod live;
 pub mod loading;
 pub mod machine;

@@ -3,7 +3,8 @@
 use app_web::protocol::PlanRow;
 use leptos::prelude::*;
 
-use super::client;
+use super::hub::HubModel;
+use super::{client, mebibytes};
 
 /// A model as the page presents it.
 struct Card {
@@ -103,13 +104,14 @@ pub fn Models() -> impl IntoView {
                         .collect_view()}
                 </ul>
             </Show>
+            <HubModel gpu/>
         </section>
     }
 }
 
 /// What the plan says of one model on one GPU.
 #[component]
-fn Outlook(
+pub fn Outlook(
     /// A row of the plan.
     row: PlanRow,
 ) -> impl IntoView {
@@ -125,9 +127,11 @@ fn Outlook(
         true => format!("{ms:.0} ms"),
         false => format!("{:.1} s", ms / 1000.0),
     });
+    let download = (row.download_bytes > 0).then(|| mebibytes(row.download_bytes));
     view! {
         <p class=if row.fits { "good" } else { "bad" }>{if row.fits { "Fits" } else { "Does not fit" }}</p>
         <dl>
+            {download.map(|download| view! { <div><dt>"Download"</dt><dd>{download}</dd></div> })}
             <div><dt>"Memory"</dt><dd>{size}</dd></div>
             <div><dt>"Tokens"</dt><dd>{speed}</dd></div>
             <div><dt>"First word"</dt><dd>{first}</dd></div>

@@ -50,7 +50,7 @@ pub fn Start() -> impl IntoView {
                 <div>
                     <dt>"What stays private"</dt>
                     <dd>"Everything. The models run in this tab; pictures, words and what the microphone hears never leave this
-                        machine, and the page asks no other server for anything."</dd>
+                        machine. The page asks another server only for a larger model that you choose."</dd>
                 </div>
                 <div>
                     <dt>"What to expect"</dt>

@@ -5,15 +5,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_web::protocol::{Failure, FailureKind, MeasuredBy, Place, Source, StepTold, ToEngine, ToPage, WINDOW};
+use app_web::protocol::{Failure, FailureKind, MeasuredBy, Place, PlanRow, Source, StepTold, ToEngine, ToPage, WINDOW};
 use app_web::run::beside::{self, Ready};
 use app_web::run::devices::{Devices, Done, Loudspeaker, Microphone, Piece};
+use app_web::run::kept::{HubFiles, Kept, serve};
 use app_web::run::play::graph_of;
-use app_web::run::prepared::{Prepared, check, prepare};
+use app_web::run::prepared::{Files, Prepared, check, prepare};
 use app_web::run::source::{PictureFiles, Shots, picture_from_rgba};
 use app_web::run::{Error, Result, plan, play, step, voice};
 use async_channel::{Receiver, Sender, bounded};
-use gpu::weights::source::Source as Files;
+use gpu::protocol::Quant;
 use pipeline::link::bridge::Arrivals;
 use pipeline::runtime::RunHandle;
 use pipeline::time::Clock;
@@ -25,8 +26,10 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::WorkerGlobalScope;
 
 use crate::assets::{Fetcher, Steering};
-use crate::outside::{self, Outside};
+use crate::outside::{self, Disk, Outside};
 
+/// What a checkpoint is.
+const CONFIG_FILE: &str = "config.json";
 /// Messages that wait for room to the page.
 const MAX_WAITING: usize = 64;
 
@@ -120,6 +123,16 @@ impl Worker {
                     // Whatever else the worker does has its turn.
                     clock.sleep(Duration::from_millis(1)).await;
                 }
+                Ok(())
+            }),
+            Ok(ToEngine::PlanHub { id }) => self.work(async move |worker| {
+                let message = match worker.plan_hub(&id).await {
+                    Ok(rows) => ToPage::Planned { rows },
+                    Err(error) => ToPage::NoPlan {
+                        message: error.failure().message,
+                    },
+                };
+                drop(worker.0.page.send(message).await);
                 Ok(())
             }),
             Ok(ToEngine::Step { profile, measure }) => self.work(async move |worker| {
@@ -252,27 +265,65 @@ impl Worker {
     }
 
     fn fetcher(&self) -> Fetcher {
+        self.fetcher_with(self.0.steering.clone())
+    }
+
+    fn fetcher_with(&self, steering: Steering) -> Fetcher {
         Fetcher {
             base: self.0.manifest.clone(),
             page: self.0.page.clone(),
-            steering: self.0.steering.clone(),
+            steering,
         }
     }
 
     async fn prepare(&self, config: &str, engine: app_web::protocol::EngineKind) -> Result<()> {
         self.0.prepared.borrow_mut().take();
         let fetcher = self.fetcher();
-        let files = async |name: &str| -> Result<Arc<dyn Files>> {
+        let from_hub = RefCell::new(Vec::new());
+        let files = async |name: &str| -> Result<Files> {
             let manifest = fetcher.manifest().await?;
-            let files = manifest.models.get(name).map(Vec::as_slice).unwrap_or_default();
-            let model: Arc<dyn Files> = Arc::new(fetcher.model(name, files).await?);
-            Ok(model)
+            if let Some(files) = manifest.models.get(name) {
+                return Ok(Files {
+                    source: Arc::new(fetcher.model(name, files).await?),
+                    is_coming: false,
+                });
+            }
+            let kept = self.hub(name, self.0.steering.clone()).await?;
+            let is_coming = !kept.is_whole();
+            let (files, asked) = HubFiles::new(&kept);
+            spawn_local(serve(kept, asked));
+            let source = Arc::new(files);
+            from_hub.borrow_mut().push(source.clone());
+            Ok(Files { source, is_coming })
         };
         let prepared = prepare(config, engine, files, &self.0.page).await?;
+        for files in from_hub.take() {
+            files.seal().await;
+        }
         let ready = prepared.ready.clone();
         *self.0.prepared.borrow_mut() = Some(Rc::new(prepared));
         drop(self.0.page.send(ToPage::Ready(ready)).await);
         Ok(())
+    }
+
+    /// A model of the hub, as far as it is here.
+    async fn hub(&self, id: &str, steering: Steering) -> Result<Kept<Fetcher, Disk>> {
+        let (fetcher, outside) = (self.fetcher_with(steering), self.0.outside.clone());
+        let hosts = fetcher.manifest().await?.hosts;
+        let disk = Disk {
+            outside,
+            model: id.to_owned(),
+        };
+        Kept::open(id, &hosts, fetcher, disk, Clock::new(), self.0.page.clone()).await
+    }
+
+    /// How a model of the hub would do, from its configuration and its list of files.
+    async fn plan_hub(&self, id: &str) -> Result<Vec<PlanRow>> {
+        // A load that was cancelled is no reason not to plan.
+        let mut kept = self.hub(id, Steering::default()).await?;
+        let size = kept.size(CONFIG_FILE).unwrap_or(0);
+        let config = kept.read(CONFIG_FILE, 0, size as usize).await?;
+        plan::rows_of(id, &String::from_utf8_lossy(&config), Quant::Q4, kept.weight_bytes())
     }
 
     async fn step(&self, profile: Option<&str>, measure: bool) -> Result<StepTold> {

@@ -69,6 +69,8 @@ fn kind_of_engine(error: &gpu::Error) -> FailureKind {
         gpu::Error::NoAdapter { .. } => FailureKind::NoGpu,
         gpu::Error::AdapterTooSmall { .. } | gpu::Error::OutOfMemory { .. } => FailureKind::GpuTooSmall,
         gpu::Error::DeviceLost { .. } => FailureKind::GpuLost,
+        gpu::Error::Unreachable { .. } => FailureKind::Network,
+        gpu::Error::Cancelled => FailureKind::Cancelled,
         _ => FailureKind::Other,
     }
 }
@@ -108,6 +110,14 @@ mod tests {
                 FailureKind::NoMicrophone,
             ),
             (Error::Cancelled, FailureKind::Cancelled),
+            (Error::from(gpu::Error::Cancelled), FailureKind::Cancelled),
+            (
+                Error::from(gpu::Error::Unreachable {
+                    file: "m".into(),
+                    message: "gone".into(),
+                }),
+                FailureKind::Network,
+            ),
             (Error::CutShort, FailureKind::Other),
         ];
         for (error, kind) in cases {

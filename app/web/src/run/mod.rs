@@ -1,10 +1,11 @@
 //! A configuration at work in the tab, without the tab: what stands in for devices ([`source`], [`sink`]), sound ([`devices`],
-//! [`microphone`], [`speaker`]), engines and models ([`prepared`]), a run ([`mod@play`]) and its parts ([`parts`], [`beside`]).
+//! [`microphone`], [`speaker`]), engines and models ([`prepared`], [`kept`]), a run ([`mod@play`]) and its parts ([`parts`], [`beside`]).
 //! Nothing here knows JavaScript, so all of it is tested natively.
 
 pub mod beside;
 pub mod devices;
 pub mod error;
+pub mod kept;
 pub mod microphone;
 pub mod parts;
 pub mod plan;

@@ -8,6 +8,7 @@ use sim::timing::dry::Grid;
 use sim::timing::predict::{Question, predict};
 use stages::vision::resize::{PixelLimits, Size, image_size};
 
+use super::error::Result;
 use crate::protocol::PlanRow;
 
 /// The models that are planned, the one that the page has first.
@@ -23,20 +24,23 @@ const CONTEXT_TOKENS: usize = 4096;
 
 /// A model on every bundled GPU. Takes up to a second.
 pub fn rows(model: &str) -> Vec<PlanRow> {
-    let is_pocket = model == MODELS[0];
-    let json = if is_pocket {
-        Some(POCKET)
-    } else {
-        published::config_json(model)
+    let (json, quant) = match model == MODELS[0] {
+        true => (Some(POCKET), Quant::Q8),
+        false => (published::config_json(model), Quant::Q4),
     };
     // Both are in the tree, and their own tests read them.
-    let Some(config) = json.and_then(|json| Config::from_json(json).ok()) else {
-        return Vec::new();
-    };
+    json.and_then(|json| rows_of(model, json, quant, 0).ok()).unwrap_or_default()
+}
+
+/// The same of a model with that `config.json`, whose weights have so many bytes.
+///
+/// Errors: those of [`Config::from_json`].
+pub fn rows_of(model: &str, json: &str, quant: Quant, download_bytes: u64) -> Result<Vec<PlanRow>> {
+    let config = Config::from_json(json)?;
     let question = Question {
         config,
         options: LoadOptions {
-            quant: if is_pocket { Quant::Q8 } else { Quant::Q4 },
+            quant,
             context_tokens: CONTEXT_TOKENS,
             ..LoadOptions::default()
         },
@@ -50,6 +54,7 @@ pub fn rows(model: &str) -> Vec<PlanRow> {
         let fits = prediction.fits && prediction.problem.is_none();
         PlanRow {
             model: model.to_owned(),
+            download_bytes,
             size_bytes: prediction.memory.total_bytes,
             tokens_per_s: prediction.decode.first().map(|row| row.tokens_per_s).filter(|_| fits),
             first_word_ms: prediction
@@ -62,7 +67,7 @@ pub fn rows(model: &str) -> Vec<PlanRow> {
             fits,
         }
     };
-    predictions.map(row).collect()
+    Ok(predictions.map(row).collect())
 }
 
 /// The patches of the picture once it is resized as the model wants it.

@@ -12,6 +12,7 @@ use gpu::engine::wgpu::{AdapterChoice, WgpuEngine};
 use gpu::protocol::speech::SpeechOptions;
 use gpu::protocol::{GpuHandle, LoadProgress, ModelInfo};
 use gpu::weights::source::Source;
+use gpu::weights::source::repository::check_id;
 use pipeline::error::Fault;
 use pipeline::graph::{Graph, StageSpec};
 use pipeline::registry::Registry;
@@ -35,8 +36,16 @@ use crate::protocol::{self, Notice, Progress, Ready, Step, ToPage};
 pub const POCKET_MODELS: [&str; 2] = ["pocket-vl", "pocket-asr"];
 
 /// What a model that travels with the page is called there: where it lies in the program's tree does not matter.
-fn pocket_name(source: &str) -> &str {
-    source.rsplit('/').next().unwrap_or(source)
+fn pocket_name(source: &str) -> Option<&str> {
+    let name = source.rsplit('/').next().unwrap_or(source);
+    POCKET_MODELS.contains(&name).then_some(name)
+}
+
+/// The files of a model.
+pub struct Files {
+    pub source: Arc<dyn Source>,
+    /// They come while they are loaded, and who brings them tells how far that is.
+    pub is_coming: bool,
 }
 
 /// Engines and models of a configuration.
@@ -86,11 +95,15 @@ pub fn registry(env: Env, shots: &Shots, devices: &Devices, page: &Sender<ToPage
     speaker::register(&mut registry, devices, page);
     registry.model_check(|_, table| match ModelSection::read(table) {
         Err(faults) => faults,
-        Ok(section) if POCKET_MODELS.contains(&pocket_name(&section.source)) => Vec::new(),
+        Ok(section) if pocket_name(&section.source).is_some() || check_id(&section.source, "main").is_ok() => Vec::new(),
         Ok(section) => {
             let known = POCKET_MODELS.map(|name| format!("\"{name}\"")).join(", ");
             let message = format!("there is no model \"{}\" in the tab", section.source);
-            vec![Fault::new("source", message, known)]
+            vec![Fault::new(
+                "source",
+                message,
+                known + " or a model of the hub, \"OWNER/NAME\"",
+            )]
         }
     });
     registry.engine_check(|_, table| EngineSection::read(table).err().unwrap_or_default());
@@ -108,15 +121,15 @@ pub fn check(config: &str) -> std::result::Result<Graph, pipeline::error::Error>
     )
 }
 
-/// Checks the text, starts the engines that it uses, and loads the models onto them. `files` gives the files of a model by its
-/// name; the page is told how far everything is.
+/// Checks the text, starts the engines that it uses, and loads the models onto them. `files` gives the files of a model that
+/// travels with the page by its name, of others by their id at the hub; the page is told how far everything is.
 ///
 /// Errors: all faults of the text together; no adapter, or one that is too small; files that do not arrive; a model that cannot
 /// be loaded.
 pub async fn prepare(
     config: &str,
     kind: protocol::EngineKind,
-    files: impl AsyncFn(&str) -> Result<Arc<dyn Source>>,
+    files: impl AsyncFn(&str) -> Result<Files>,
     page: &Sender<ToPage>,
 ) -> Result<Prepared> {
     check(config)?;
@@ -144,13 +157,14 @@ pub async fn prepare(
         let Some(section) = graph.models().get(name).and_then(|table| ModelSection::read(table).ok()) else {
             continue;
         };
-        let source = files(pocket_name(&section.source)).await?;
+        let Files { source, is_coming } = files(pocket_name(&section.source).unwrap_or(&section.source)).await?;
+        let told = (!is_coming).then_some(page);
         let users = graph.stages().iter().filter(|stage| stage.model.as_deref() == Some(name));
         let users: BTreeSet<&str> = users.filter_map(|stage| stage.engine.as_deref()).collect();
         if is_of_speech(&graph, name) {
             for engine_name in users {
                 let Some(engine) = engines.get(engine_name) else { continue };
-                let ear = load_ear(engine, &source, &section, page).await?;
+                let ear = load_ear(engine, &source, &section, told).await?;
                 weight_bytes += ear.info.weight_bytes;
                 ears.insert((name.to_owned(), engine_name.to_owned()), ear);
             }
@@ -160,7 +174,7 @@ pub async fn prepare(
         let mut loaded = BTreeMap::new();
         for engine_name in users {
             let Some(engine) = engines.get(engine_name) else { continue };
-            let info = load(engine, &source, &section, page).await?;
+            let info = load(engine, &source, &section, told).await?;
             weight_bytes += info.weight_bytes;
             loaded.insert(engine_name.to_owned(), info);
         }
@@ -294,12 +308,22 @@ fn is_of_speech(graph: &Graph, name: &str) -> bool {
     users.any(|stage| stage.type_name.starts_with("stt."))
 }
 
-async fn load(engine: &GpuHandle, source: &Arc<dyn Source>, section: &ModelSection, page: &Sender<ToPage>) -> Result<ModelInfo> {
+async fn load(
+    engine: &GpuHandle,
+    source: &Arc<dyn Source>,
+    section: &ModelSection,
+    page: Option<&Sender<ToPage>>,
+) -> Result<ModelInfo> {
     let load = |tell| engine.load(source.clone(), section.load_options(), Some(tell));
     Ok(telling(page, load).await?)
 }
 
-async fn load_ear(engine: &GpuHandle, source: &Arc<dyn Source>, section: &ModelSection, page: &Sender<ToPage>) -> Result<Ear> {
+async fn load_ear(
+    engine: &GpuHandle,
+    source: &Arc<dyn Source>,
+    section: &ModelSection,
+    page: Option<&Sender<ToPage>>,
+) -> Result<Ear> {
     let options = SpeechOptions {
         quant: section.load_options().quant,
         ..SpeechOptions::default()
@@ -308,16 +332,17 @@ async fn load_ear(engine: &GpuHandle, source: &Arc<dyn Source>, section: &ModelS
     Ok(telling(page, load).await?)
 }
 
-/// Tells the page how far a load is.
-async fn telling<T>(page: &Sender<ToPage>, load: impl AsyncFnOnce(Sender<LoadProgress>) -> T) -> T {
+/// Tells the page how far a load is, if it is to be told.
+async fn telling<T>(page: Option<&Sender<ToPage>>, load: impl AsyncFnOnce(Sender<LoadProgress>) -> T) -> T {
     let (tell, told) = async_channel::bounded::<LoadProgress>(4);
     let progress = async {
         while let Ok(progress) = told.recv().await {
-            let _ = page.try_send(ToPage::Progress(Progress {
+            let message = ToPage::Progress(Progress {
                 step: Step::Load,
                 done_bytes: progress.done_bytes,
                 total_bytes: progress.total_bytes,
-            }));
+            });
+            let _ = page.map(|page| page.try_send(message));
         }
     };
     let (loaded, ()) = futures::join!(load(tell), progress);

@@ -67,6 +67,24 @@ pub fn prompted(text: &str, prompt: &str) -> String {
     })
 }
 
+/// The text with `model` of a hub for the one that answers: four bits a weight.
+pub fn answered_by(text: &str, model: &str) -> String {
+    edit(text, |document| {
+        let is_answering = |stage: &&mut Table| type_of(stage) == "llm.generate";
+        let mut stages = sections(document, "stage");
+        let name = stages
+            .find(is_answering)
+            .and_then(|stage| stage.get("model")?.as_str().map(str::to_owned));
+        drop(stages);
+        let models = document.get_mut("model").and_then(Value::as_table_mut);
+        let answering = models.and_then(|models| models.get_mut(&name?)?.as_table_mut());
+        if let Some(section) = answering {
+            section.insert("source".into(), model.into());
+            section.insert("quant".into(), 4.into());
+        }
+    })
+}
+
 /// The text of a conversation with what the page needs to show it: what is heard, who speaks. Of a screen that is looked at it
 /// wants a picture every two seconds, of which most are never asked about. Of any other text, the same in the order in which all
 /// changes of this file leave it.
@@ -165,6 +183,9 @@ mod tests {
     fn a_simulated_text_has_no_other_engine() {
         let table: Table = simulated(NARRATE).parse().unwrap();
         assert_eq!(table["engine"]["main"]["type"].as_str(), Some("sim"));
+        let table: Table = answered_by(NARRATE, "Qwen/Qwen3-VL-2B-Instruct").parse().unwrap();
+        assert_eq!(table["model"]["eyes"]["source"].as_str(), Some("Qwen/Qwen3-VL-2B-Instruct"));
+        assert_eq!(table["model"]["eyes"]["quant"].as_integer(), Some(4));
         let table: Table = prompted(NARRATE, "What failed?").parse().unwrap();
         assert_eq!(table["stage"]["narrator"]["prompt"].as_str(), Some("What failed?"));
     }

@@ -182,3 +182,51 @@ fn a_stage_is_busy_for_its_share_of_the_last_second() {
     }
     assert_eq!(session.busy_share("encode"), 0.75);
 }
+
+#[test]
+fn a_model_that_is_not_kept_is_said_and_still_true_while_it_answers() {
+    let mut session = Session::default();
+    session.load();
+    let notice = Notice::NotKept { message: "full".into() };
+    session.hear(ToPage::Notice(notice.clone()), 0.0);
+    assert_eq!(session.announced(), NOT_KEPT);
+    session.hear(ToPage::Began { links: Vec::new() }, 1.0);
+    session.hear(words(0, "A window.", true), 2.0);
+    assert_eq!(session.notice, Some(notice));
+    session.load();
+    assert_eq!(session.notice, None);
+}
+
+#[test]
+fn a_model_that_is_planned_again_is_in_its_place() {
+    let row = |gpu: &str, download_bytes| PlanRow {
+        model: "owner/model".into(),
+        gpu: gpu.into(),
+        download_bytes,
+        size_bytes: 2,
+        fits: true,
+        tokens_per_s: None,
+        first_word_ms: None,
+    };
+    let mut session = Session::default();
+    session.hear(
+        ToPage::Planned {
+            rows: vec![row("a", 1), row("b", 1)],
+        },
+        0.0,
+    );
+    session.hear(
+        ToPage::NoPlan {
+            message: "no network".into(),
+        },
+        0.0,
+    );
+    assert_eq!((session.plan.len(), session.no_plan.as_deref()), (2, Some("no network")));
+    session.hear(
+        ToPage::Planned {
+            rows: vec![row("a", 3), row("b", 3)],
+        },
+        0.0,
+    );
+    assert_eq!((session.plan, session.no_plan), (vec![row("a", 3), row("b", 3)], None));
+}

@@ -1,6 +1,7 @@
 //! The worker's work without a browser: the unmodified configuration on the simulator, and the voice.
 
 mod device;
+mod hub;
 mod talk;
 
 use std::path::PathBuf;
@@ -8,11 +9,11 @@ use std::sync::Arc;
 
 use app_web::protocol::{EngineKind, FailureKind, Likeness, MeasuredBy, ToPage};
 use app_web::run::devices::Devices;
-use app_web::run::prepared::prepare;
+use app_web::run::prepared::{Files, prepare};
 use app_web::run::source::Shots;
 use app_web::run::{Error, Result, play, step, voice};
 use async_channel::bounded;
-use gpu::weights::source::{Folder, Source};
+use gpu::weights::source::Folder;
 use stages::tts::voices::VoiceFiles;
 
 const NARRATE: &str = include_str!("../../../../configs/narrate.toml");
@@ -21,9 +22,11 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-async fn files(name: &str) -> Result<Arc<dyn Source>> {
-    let folder: Arc<dyn Source> = Arc::new(Folder::open(root().join("models").join(name))?);
-    Ok(folder)
+async fn files(name: &str) -> Result<Files> {
+    Ok(Files {
+        source: Arc::new(Folder::open(root().join("models").join(name))?),
+        is_coming: false,
+    })
 }
 
 fn picture(name: &str) -> (String, Vec<u8>) {
@@ -77,7 +80,7 @@ async fn a_picture_is_narrated_and_the_page_hears_of_everything() {
 async fn a_configuration_with_faults_is_one_failure_with_all_of_them() {
     let (page, _heard) = bounded(8);
     let text = NARRATE
-        .replace("\"pocket-vl\"", "\"Qwen/Qwen3-VL-8B-Instruct\"")
+        .replace("\"pocket-vl\"", "\"mine/of/no/hub\"")
         .replace("fps      = 2.0", "fps      = 0");
     let failed = prepare(&text, EngineKind::AsWritten, files, &page).await.err().unwrap();
     let failure = failed.failure();
@@ -86,7 +89,7 @@ async fn a_configuration_with_faults_is_one_failure_with_all_of_them() {
         failure.message.contains("model.eyes.source") && failure.message.contains("stage.screen.fps"),
         "{failure:?}"
     );
-    let gone = async |_: &str| -> Result<Arc<dyn Source>> {
+    let gone = async |_: &str| -> Result<Files> {
         Err(Error::Download {
             file: "model.safetensors".into(),
             message: "no network".into(),

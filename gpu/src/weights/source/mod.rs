@@ -4,6 +4,7 @@ mod folder;
 #[cfg(feature = "hub")]
 mod hub;
 mod memory;
+pub mod repository;
 mod tar;
 mod zz;
 

@@ -7,7 +7,6 @@
 mod client;
 mod download;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,9 +15,9 @@ use std::time::Duration;
 use async_channel::Sender;
 use hf_hub::{Cache, Repo, RepoType};
 use pipeline::spawn;
-use serde::Deserialize;
 
 use self::client::Client;
+use super::repository::{Revision, check_id, shards_of};
 use super::{Folder, Source, SourceFuture, check_file_name, file_error};
 use crate::error::{Error, Result};
 use crate::weights::checkpoint::{INDEX_FILE, SINGLE_FILE};
@@ -142,23 +141,6 @@ struct Job {
     cancelled: Arc<AtomicBool>,
 }
 
-/// What the hub says of a revision.
-#[derive(Deserialize)]
-struct Revision {
-    sha: String,
-    siblings: Vec<Sibling>,
-}
-
-#[derive(Deserialize)]
-struct Sibling {
-    rfilename: String,
-}
-
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
-}
-
 impl Job {
     /// The folder of the cache that holds all files.
     fn run(&self) -> Result<PathBuf> {
@@ -169,8 +151,8 @@ impl Job {
             return cached().ok_or_else(|| self.fail("is not in the cache, and HF_HUB_OFFLINE forbids to download it"));
         }
         let client = Client::new(&self.options.endpoint, self.options.token.clone());
-        let revision = match client.text(&self.id, &self.listing_path()) {
-            Ok(text) => self.parse_revision(&text)?,
+        let revision = match client.text(&self.id, &Revision::path(&self.id, &self.options.revision)) {
+            Ok(text) => Revision::parse(&self.id, &self.options.endpoint, &text)?,
             Err(error) if error.no_network => {
                 return match cached() {
                     Some(path) => {
@@ -190,23 +172,6 @@ impl Job {
             })
     }
 
-    fn listing_path(&self) -> String {
-        format!(
-            "api/models/{}/revision/{}",
-            self.id,
-            self.options.revision.replace('/', "%2F")
-        )
-    }
-
-    fn parse_revision(&self, text: &str) -> Result<Revision> {
-        let revision: Revision = serde_json::from_str(text)
-            .map_err(|error| self.fail(format!("{} did not answer as the hub does: {error}", self.options.endpoint)))?;
-        if revision.sha.is_empty() || !revision.sha.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(self.fail(format!("has the bad commit {:?}", revision.sha)));
-        }
-        Ok(revision)
-    }
-
     fn fetch_all(&self, client: &Client, repo_dir: &Path, revision: &Revision) -> Result<PathBuf> {
         let names: Vec<&str> = revision.siblings.iter().map(|s| s.rfilename.as_str()).collect();
         let snapshot = repo_dir.join("snapshots").join(&revision.sha);
@@ -218,7 +183,7 @@ impl Job {
         let mut fetched = 0;
         let mut fetch = |files: &[String], n_files: usize| -> Result<()> {
             for file in files {
-                let path = format!("{}/resolve/{}/{file}", self.id, revision.sha);
+                let path = revision.file_path(&self.id, file);
                 let place = download::Place {
                     repo_dir,
                     snapshot: &snapshot,
@@ -246,15 +211,7 @@ impl Job {
 
     fn shards(&self, index: &Path) -> Result<Vec<String>> {
         let text = std::fs::read_to_string(index).map_err(|error| file_error(index.display().to_string(), error.to_string()))?;
-        let parsed: Index = serde_json::from_str(&text)
-            .map_err(|error| file_error(index.display().to_string(), format!("is not an index of shards: {error}")))?;
-        let mut shards: Vec<String> = parsed.weight_map.into_values().collect();
-        shards.sort();
-        shards.dedup();
-        for shard in &shards {
-            check_file_name(shard)?;
-        }
-        Ok(shards)
+        shards_of(&text, &index.display().to_string())
     }
 
     /// The snapshot that the cache has for the revision, if it is whole.
@@ -292,25 +249,6 @@ impl Job {
 /// JSON files and chat templates at the top level.
 fn is_text(name: &str) -> bool {
     check_file_name(name).is_ok() && !name.contains('/') && (name.ends_with(".json") || name.ends_with(".jinja"))
-}
-
-/// Errors: `File` if `id` is not `owner/name`, or the revision could leave the cache.
-fn check_id(id: &str, revision: &str) -> Result<()> {
-    let plain = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('.')
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
-    };
-    let parts: Vec<&str> = id.split('/').collect();
-    if parts.len() != 2 || !parts.iter().all(|part| plain(part)) {
-        return Err(file_error(id, "is neither a folder nor a model of the hub (OWNER/NAME)"));
-    }
-    if !revision.split('/').all(plain) {
-        return Err(file_error(id, format!("cannot have the revision {revision:?}")));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
