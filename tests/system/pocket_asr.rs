@@ -11,6 +11,7 @@ use sim::{Kernels, SimEngine};
 use stages::sound::resample::Resample;
 use stages::sound::{Sound, SoundAt};
 use stages::stt::model;
+use stages::stt::parakeet::ParakeetConfig;
 use stages::stt::recognise::{Ear, Heard};
 use stages::tts::speaker::{SpeakOptions, Speaker};
 use stages::tts::voice::Voice;
@@ -62,7 +63,8 @@ fn source() -> Result<Arc<dyn Source>> {
 
 fn ear() -> Result<Ear> {
     let engine = tests::start(|| async { Ok(SimEngine::new(Kernels::Fast)) })?;
-    Ok(block_on(model::load(&engine, source()?, SpeechOptions::default(), None))?)
+    let ear = block_on(model::load(&engine, source()?, SpeechOptions::default(), None))?;
+    Ok(ear.with_silence(ParakeetConfig::default().silence_ms))
 }
 
 async fn hear(ear: &Ear, samples: &[f32], size: usize) -> Result<Heard> {

@@ -25,9 +25,7 @@ async fn ear(engine: &GpuHandle, nemo: bool) -> Result<Ear> {
         quant: Quant::DenseF32,
         ..SpeechOptions::default()
     };
-    let mut ear = model::load(engine, model::open(&path).await?, options, None).await?;
-    ear.silence = 0; // the goldens are of the sound alone
-    Ok(ear)
+    Ok(model::load(engine, model::open(&path).await?, options, None).await?)
 }
 
 /// The golden sound `long`, four seconds.
@@ -107,7 +105,11 @@ fn the_final_text_does_not_depend_on_how_the_sound_is_cut() -> Result<()> {
 
 /// What `stt.parakeet` sends for these bodies, a second apart: finished or not, and the text.
 async fn told(ear: &Ear, partial_ms: u32, bodies: Vec<Body>) -> Result<Vec<Text>> {
-    let stage = Parakeet::new(ParakeetConfig { partial_ms }, ear.clone());
+    let config = ParakeetConfig {
+        partial_ms,
+        silence_ms: 0, // the goldens are of the sound alone
+    };
+    let stage = Parakeet::new(config, ear.clone());
     let alone = run_alone(stage, packets(bodies)).await;
     alone.result.map_err(|error| anyhow::anyhow!("{error}"))?;
     let texts = alone.sent.into_iter().map(|packet| match packet.body {

@@ -57,6 +57,10 @@ pub struct TranscribeArgs {
     /// One JSON object a file on standard output, with the times of words
     #[arg(long)]
     pub json: bool,
+    /// Silence that is heard before and after each file, in milliseconds [default: 400]
+    #[arg(long, value_name = "MS")]
+    pub silence: Option<u32>,
+
     /// Write `stem<TAB>text` lines, white space collapsed (`-`: standard output)
     #[arg(long, value_name = "OUT")]
     pub tsv: Option<PathBuf>,
@@ -168,6 +172,9 @@ async fn text(args: &TranscribeArgs) -> Result<GraphText> {
     );
     let words = text.only_stage("stt.")?;
     text.set_in_stage(&words, "partial_ms", 0.into());
+    if let Some(silence_ms) = args.silence {
+        text.set_in_stage(&words, "silence_ms", i64::from(silence_ms).into());
+    }
     for sink in text.stages_of(&["sink."]) {
         text.remove_stage(&sink);
     }

@@ -22,11 +22,17 @@ use crate::sound::resample::Resample;
 pub struct ParakeetConfig {
     /// After so much more sound, what was heard so far is told: 600. 0: only when an utterance has ended, or who feeds the stage asks.
     pub partial_ms: u32,
+    /// Silence that is heard before and after each utterance, in whole frames of the model: 400. Recordings are cut close to the first
+    /// and the last word, which is where models are least sure. Times do not count it.
+    pub silence_ms: u32,
 }
 
 impl Default for ParakeetConfig {
     fn default() -> Self {
-        Self { partial_ms: 600 }
+        Self {
+            partial_ms: 600,
+            silence_ms: 400,
+        }
     }
 }
 
@@ -40,6 +46,7 @@ pub struct Parakeet {
 
 impl Parakeet {
     pub fn new(config: ParakeetConfig, ear: Ear) -> Self {
+        let ear = ear.with_silence(config.silence_ms);
         Self { config, ear }
     }
 }
@@ -228,13 +235,19 @@ fn duration(n_samples: u64, rate_hz: u32) -> Duration {
 pub(super) fn register(registry: &mut Registry, env: &Arc<Env>) {
     let env = env.clone();
     let build = move |config: ParakeetConfig, context: &BuildContext<'_>| Ok(Parakeet::new(config, env.ear(context)?));
-    let check = |config: &ParakeetConfig, _: &CheckContext<'_>| match config.partial_ms {
-        0 | 100..=60_000 => Vec::new(),
-        other => vec![Fault::new(
-            "partial_ms",
-            format!("is {other}"),
-            "milliseconds, from 100 to 60000, or 0",
-        )],
+    let check = |config: &ParakeetConfig, _: &CheckContext<'_>| {
+        let partial = match config.partial_ms {
+            0 | 100..=60_000 => None,
+            other => Some(("partial_ms", other, "milliseconds, from 100 to 60000, or 0")),
+        };
+        let silence = match config.silence_ms {
+            0..=2000 => None,
+            other => Some(("silence_ms", other, "milliseconds, at most 2000")),
+        };
+        let faults = [partial, silence].into_iter().flatten();
+        faults
+            .map(|(key, is, wanted)| Fault::new(key, format!("is {is}"), wanted))
+            .collect()
     };
     let factory = Factory::new(build)
         .input("sound", &[PacketKind::Audio, PacketKind::Speech])

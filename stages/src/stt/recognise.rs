@@ -18,9 +18,6 @@ const FRAME_MS: u32 = 80;
 /// Encoder frames of a window: 20.5 s, and of the context on each side that is heard but not decoded: 4 s.
 const WINDOW: usize = 256;
 const CONTEXT: usize = 50;
-/// Encoder frames of silence that are heard before the sound and after it: 0.4 s. Recordings are cut close to the first and the
-/// last word, which is where models are least sure.
-const SILENCE: usize = 5;
 
 /// A model of speech on an engine, and what is before and after it.
 #[derive(Clone)]
@@ -30,7 +27,7 @@ pub struct Ear {
     pub mel: Arc<Mel>,
     pub pieces: Arc<Pieces>,
     /// Encoder frames of silence before and after each utterance; times do not count them.
-    pub silence: usize,
+    silence: usize,
 }
 
 /// What was heard.
@@ -98,8 +95,14 @@ impl Ear {
             mel: Arc::new(Mel::new(info.n_mels, &info.front_end)),
             info: Arc::new(info),
             pieces: Arc::new(pieces),
-            silence: SILENCE,
+            silence: 0,
         }
+    }
+
+    /// With so many milliseconds of silence before and after each utterance, to the nearest frame.
+    pub fn with_silence(mut self, silence_ms: u32) -> Self {
+        self.silence = ((silence_ms + FRAME_MS / 2) / FRAME_MS) as usize;
+        self
     }
 
     pub fn utterance(&self) -> Utterance {
