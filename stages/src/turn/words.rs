@@ -84,8 +84,14 @@ pub fn is_backchannel(text: &str) -> bool {
 pub fn is_interruption(text: &str) -> bool {
     let words = words(text);
     let listens = |word: &&String| BACKCHANNELS.contains(&word.as_str()) || sounds_listening(word);
-    words.iter().any(|word| COMMANDS.contains(&word.as_str()))
-        || words.iter().filter(|word| word.len() > 2 && !listens(word)).count() >= 2
+    words.iter().any(|word| is_command(word)) || words.iter().filter(|word| word.len() > 2 && !listens(word)).count() >= 2
+}
+
+/// Whether a word is one of [`COMMANDS`], or sounds as one of them that is not too short to tell: "weight" is "wait".
+fn is_command(word: &str) -> bool {
+    let sounds = sound(word);
+    let is_it = |command: &&str| *command == word || (sounds.len() > 2 && sound(command) == sounds);
+    COMMANDS.iter().any(|command| is_it(&command))
 }
 
 /// Whether a word is a hum, or sounds as one of [`SOUNDS`].
@@ -98,7 +104,7 @@ fn sounds_listening(word: &str) -> bool {
 /// once. "okay" and "occa" are the same.
 fn sound(word: &str) -> String {
     let mut sound = String::new();
-    for (index, letter) in word.chars().enumerate() {
+    for (index, letter) in word.replace("gh", "").chars().enumerate() {
         let letter = match letter {
             'c' | 'q' => 'k',
             'e' | 'i' => 'a',
