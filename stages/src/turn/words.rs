@@ -79,11 +79,19 @@ pub fn is_backchannel(text: &str) -> bool {
 }
 
 /// Whether `text`, said within so short a time that it may be a backchannel or a cough, takes the floor all the same: by a command, or by
-/// two words that nobody says while listening. What ears make of a cough, or of an "okay" that they misheard, is one word.
+/// two words of three letters or more that nobody says while listening. What ears make of a cough, or of a backchannel that they
+/// misheard, is one word, or one and an article: "a got" for "uh-huh".
 pub fn is_interruption(text: &str) -> bool {
     let words = words(text);
     let listens = |word: &&String| BACKCHANNELS.contains(&word.as_str()) || sounds_listening(word);
-    words.iter().any(|word| COMMANDS.contains(&word.as_str())) || words.iter().filter(|word| !listens(word)).count() >= 2
+    words.iter().any(|word| is_command(word)) || words.iter().filter(|word| word.len() > 2 && !listens(word)).count() >= 2
+}
+
+/// Whether a word is one of [`COMMANDS`], or sounds as one of them that is not too short to tell: "weight" is "wait".
+fn is_command(word: &str) -> bool {
+    let sounds = sound(word);
+    let is_it = |command: &&str| *command == word || (sounds.len() > 2 && sound(command) == sounds);
+    COMMANDS.iter().any(|command| is_it(&command))
 }
 
 /// Whether a word is a hum, or sounds as one of [`SOUNDS`].
@@ -96,7 +104,7 @@ fn sounds_listening(word: &str) -> bool {
 /// once. "okay" and "occa" are the same.
 fn sound(word: &str) -> String {
     let mut sound = String::new();
-    for (index, letter) in word.chars().enumerate() {
+    for (index, letter) in word.replace("gh", "").chars().enumerate() {
         let letter = match letter {
             'c' | 'q' => 'k',
             'e' | 'i' => 'a',
@@ -180,10 +188,28 @@ mod tests {
 
     #[test]
     fn a_short_sound_interrupts_by_a_command_or_by_two_words() {
-        for text in ["No.", "okay stop", "Wait", "what?", "open it", "the second one", "you there"] {
+        for text in [
+            "No.",
+            "okay stop",
+            "Wait",
+            "what?",
+            "open that",
+            "the second one",
+            "you there",
+        ] {
             assert!(is_interruption(text), "{text}");
         }
-        for text in ["", "occa", "Ocay. Yea", "hmm mn occa", "the", "right", "uhuh a", "yah, okey"] {
+        for text in [
+            "",
+            "occa",
+            "Ocay. Yea",
+            "hmm mn occa",
+            "the",
+            "right",
+            "uhuh a",
+            "a got",
+            "yah, okey",
+        ] {
             assert!(!is_interruption(text), "{text}");
         }
     }

@@ -11,6 +11,8 @@ use super::{ECHO, words};
 const EVERY_S: f64 = 26.0;
 /// Of the program's own voice.
 const VOICE_S: f64 = 600.0;
+/// As many answers take that long: they grow short as the history grows, to five seconds in the mean.
+const N_TURNS: usize = 130;
 const QUESTION: &str = "What is on the screen?";
 
 /// A room in which so many questions are asked, and who knows them.
@@ -37,10 +39,7 @@ fn asked(talked: &Talked) -> Vec<String> {
 #[tokio::test]
 #[ignore = "takes minutes: cargo xtask test --long"]
 async fn ten_minutes_of_its_own_voice_do_not_interrupt_it() -> Result<()> {
-    // A few turns say how many it takes.
-    let (room, script) = questions(3)?;
-    let few = talk(&room, Ears::Script(script)).await?;
-    let n = (VOICE_S / (voice_s(&few) / 3.0)).ceil() as usize + 1;
+    let n = N_TURNS;
     let (room, script) = questions(n)?;
     let alone = talk(&room, Ears::Script(script)).await?;
     println!("{n} turns, {:.0} s of voice", voice_s(&alone));

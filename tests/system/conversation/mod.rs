@@ -70,19 +70,24 @@ fn said(backchannels: bool) -> Result<Vec<Said>> {
         ("ast_digits_h-80", "Right."),
         ("ast_you-entered", "Uh-huh, okay."),
     ];
-    let rough = Clip::read("ast_please-try-call-later")?;
-    for (index, (name, words)) in listening.into_iter().enumerate() {
+    for (index, ((name, words), clip)) in listening.into_iter().zip(coughs()?).enumerate() {
         let at_s = BACKCHANNELS_S + APART_S * (2 * index) as f64;
         all.push(turn(at_s, name, words)?);
-        // Pieces without a word in them stand for coughs; the script knows none of them.
-        let from_s = 0.2 + 0.3 * index as f64;
+        // The script knows none of them.
         all.push(Said {
             at_s: at_s + APART_S,
-            clip: rough.cut(from_s, from_s + 0.2),
+            clip,
             words: "",
         });
     }
     Ok(all)
+}
+
+/// Pieces of speech without a word in them stand for coughs: half as many as there are backchannels in all.
+fn coughs() -> Result<Vec<Clip>> {
+    let rough = Clip::read("ast_please-try-call-later")?;
+    let cut = |index: usize| rough.cut(0.2 + 0.3 * index as f64, 0.4 + 0.3 * index as f64);
+    Ok((0..N_BACKCHANNELS / 2).map(cut).collect())
 }
 
 fn room_and_script(backchannels: bool) -> Result<(Room, Script)> {

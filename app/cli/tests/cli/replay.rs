@@ -64,6 +64,43 @@ fn recorded_and_replayed(engine: &str) -> Option<()> {
     Some(())
 }
 
+/// A conversation as `talk.toml` has it, heard and spoken: the same words and the same sound. Only the silence in the file is another,
+/// since a replay takes no time to compute.
+#[test]
+fn a_replay_of_a_conversation_says_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!("{CONFIGS}/talk.toml");
+    let spoken = || -> Vec<u8> {
+        let sound = std::fs::read(folder.path().join("talk.wav")).unwrap();
+        sound[44..]
+            .chunks(2)
+            .filter(|sample| *sample != [0, 0])
+            .flatten()
+            .copied()
+            .collect()
+    };
+    let args = [
+        "run",
+        &config,
+        "--engine-type",
+        "sim",
+        "--set",
+        "talk.max_new_tokens=8",
+        "--record",
+        "run.qwr",
+    ];
+    let original = (qwglm(folder.path(), &args).expect(0).stdout, spoken());
+    std::fs::remove_file(folder.path().join("talk.wav")).unwrap();
+    let again = (qwglm(folder.path(), &["replay", "run.qwr"]).expect(0).stdout, spoken());
+    assert!(
+        original.0.len() > 5 && original.1.len() > 10_000,
+        "{}, {} bytes",
+        original.0,
+        original.1.len()
+    );
+    assert!(again == original, "{}, {} bytes: {}", again.0, again.1.len(), original.0);
+}
+
 /// What was heard is replayed without the sound and without computing. Each time it is told on the way it is a request of its own.
 #[test]
 fn a_replay_hears_the_same() {
