@@ -11,7 +11,7 @@ use gpu::protocol::speech::{
 use gpu::protocol::{GpuHandle, GpuRequest};
 use pipeline::spawn;
 use pipeline::time::Clock;
-use stages::stt::mel::Mel;
+use stages::stt::mel::{Mel, normalise};
 use stages::stt::pieces::Pieces;
 use stages::stt::recognise::Ear;
 
@@ -87,10 +87,11 @@ impl Script {
     }
 
     fn answer(&self, request: &TranscribeRequest) -> Transcription {
-        let n_rows = request.features.len() / N_MELS;
+        let (n_before, features) = without_silence(&request.features);
+        let n_rows = features.len() / N_MELS;
         let (first, end) = (request.first as usize, request.end as usize);
         let best = self.known.iter().filter_map(|known| {
-            let (alike, offset) = known.best_offset(&request.features)?;
+            let (alike, offset) = known.best_offset(&features)?;
             (alike > ALIKE).then_some((alike, offset, known))
         });
         let best = best.max_by(|a, b| a.0.total_cmp(&b.0));
@@ -105,7 +106,7 @@ impl Script {
         if let Some((_, offset, known)) = best {
             for (id, from, to) in &known.words {
                 let place = |row: usize| usize::try_from(row as isize + offset).unwrap_or(0);
-                let frame = place(*from) / SUBSAMPLING;
+                let frame = (n_before + place(*from)) / SUBSAMPLING;
                 if place(*to) <= n_rows && (first..end).contains(&frame) {
                     steps.push(step(*id, frame, frame));
                 }
@@ -118,6 +119,17 @@ impl Script {
             prediction: Arc::new(Prediction::default()),
         }
     }
+}
+
+/// Rows before which nothing sounds at all, and the rows between them and those after which nothing does, normalised anew.
+fn without_silence(features: &[f32]) -> (usize, Vec<f32>) {
+    let rows: Vec<&[f32]> = features.chunks_exact(N_MELS).collect();
+    let silent = |row: &[f32], edge: Option<&&[f32]>| edge.is_some_and(|edge| row == *edge);
+    let n_before = rows.iter().take_while(|row| silent(row, rows.first())).count();
+    let n_after = rows.iter().rev().take_while(|row| silent(row, rows.last())).count();
+    let mut between = rows[n_before..rows.len().saturating_sub(n_after).max(n_before)].concat();
+    normalise(&mut between, N_MELS);
+    (n_before, between)
 }
 
 impl Known {
