@@ -32,7 +32,17 @@ fn wav(path: &Path, rate_hz: u32, channels: u16, bits: u16, data: &[u8]) {
 
 /// In f32 on the simulator and without silence around, so that words are the reference's.
 fn transcribe(folder: &Path, model: &str, args: &[&str]) -> Ran {
-    let fixed = ["transcribe", "--model", model, "--engine", "sim", "--precision", "f32", "--silence", "0"];
+    let fixed = [
+        "transcribe",
+        "--model",
+        model,
+        "--engine",
+        "sim",
+        "--precision",
+        "f32",
+        "--silence",
+        "0",
+    ];
     qwglm(folder, &[&fixed, args].concat())
 }
 
