@@ -1,6 +1,6 @@
 //! What stands in quotation marks is to stand on the screen letter by letter: a quotation ends where the model doubts.
 
-/// Said in place of a quotation of which no word was certain.
+/// Said, without marks, in place of a quotation of which no word was certain.
 const UNREADABLE: &str = "unreadable";
 
 /// Follows one answer id by id and keeps doubtful ends of quotations back.
@@ -13,7 +13,7 @@ pub struct QuoteGuard {
     /// Log-probability below which an id is doubtful.
     least: f32,
     quotation: Quotation,
-    /// The word under way inside a quotation: it is told when it is whole.
+    /// The opening mark and the word under way inside a quotation: told when the word is whole.
     word: String,
 }
 
@@ -64,7 +64,7 @@ impl QuoteGuard {
     fn mark(&mut self, told: &mut String) {
         self.quotation = match self.quotation {
             Quotation::Outside => {
-                told.push('"');
+                self.word.push('"');
                 Quotation::Inside { said: false }
             }
             Quotation::Inside { .. } => {
@@ -83,14 +83,14 @@ impl QuoteGuard {
             Quotation::Passed => {}
             Quotation::Inside { said } => {
                 let begins_word = text.starts_with(char::is_whitespace);
-                let said = said || (begins_word && !self.word.is_empty());
-                if begins_word {
+                let is_whole = begins_word && !self.word.is_empty() && self.word != "\"";
+                let said = said || is_whole;
+                if is_whole {
                     told.push_str(&std::mem::take(&mut self.word));
                 }
                 if is_doubtful {
                     self.word.clear();
-                    told.push_str(if said { "" } else { UNREADABLE });
-                    told.push('"');
+                    told.push_str(if said { "\"" } else { UNREADABLE });
                     self.quotation = Quotation::Passed;
                 } else {
                     self.word.push_str(text);
@@ -144,8 +144,8 @@ mod tests {
 
     #[test]
     fn a_quotation_without_a_certain_word_is_unreadable() {
-        assert_eq!(told(&["It says \"", "?Log", " in", "\"."]), "It says \"unreadable\".");
-        assert_eq!(told(&["It says \"", "Lo", "?g", "\"."]), "It says \"unreadable\".");
+        assert_eq!(told(&["It says \"", "?Log", " in", "\"."]), "It says unreadable.");
+        assert_eq!(told(&["It says \"", "Lo", "?g", "\"."]), "It says unreadable.");
     }
 
     #[test]
