@@ -69,8 +69,8 @@ def words_of(q, bits):
     return torch.where(word >= 2**31, word - 2**32, word).to(torch.int32).view(torch.uint32)
 
 
-def pack(state, plan):
-    """Dense tensors -> (tensors, metadata) of the packed file."""
+def pack(state, plan, scales=None):
+    """Dense tensors -> (tensors, metadata) of the packed file. `scales`: of 4-bit matrices that were rounded with them."""
     out, meta = {}, {"format": "pt"}
     for name, w in sorted(state.items()):
         bits = bits_of(name, plan) if w.dim() > 1 else None
@@ -79,7 +79,8 @@ def pack(state, plan):
             continue
         w = w.float()
         g = grouped(w)
-        s = scale8(g) if bits == 8 else scale4(g)
+        known = (scales or {}).get(name) if bits == 4 else None
+        s = known if known is not None else scale8(g) if bits == 8 else scale4(g)
         s = torch.where(s == 0, torch.zeros_like(s), s)
         q = codes(g, s, -127, 127) if bits == 8 else codes(g, s, -8, 7) + 8
         out[name + "_packed"] = words_of(q.reshape(q.shape[0], -1), bits)
@@ -157,11 +158,11 @@ def save(model, folder, limit=15 << 20):
             json.dump(dict(metadata={}, weight_map={n: name for name, s in zip(names, shards) for n in s}), out)
 
 
-def write(state, plan, path):
+def write(state, plan, path, scales=None):
     """Packs `state` by the plan's rules into `path`; returns its size in bytes."""
     from safetensors.torch import save_file
 
-    tensors, meta = pack(state, plan)
+    tensors, meta = pack(state, plan, scales)
     save_file(tensors, path, metadata=meta)
     return os.path.getsize(path)
 

@@ -114,7 +114,8 @@ def main():
             state = {
                 n.removeprefix("model."): (packed(n, w) if bits.get(n) == 4 else w).detach().cpu() for n, w in params.items()
             }
-        size = write(state, plan, os.path.join(a.out, "model.safetensors.part"))
+        scales = {n.removeprefix("model."): s.cpu() for n, s in fixed.items()}
+        size = write(state, plan, os.path.join(a.out, "model.safetensors.part"), scales)
         os.replace(os.path.join(a.out, "model.safetensors.part"), os.path.join(a.out, "model.safetensors"))
         return size
 

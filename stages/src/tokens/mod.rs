@@ -5,6 +5,7 @@ pub mod chat_template;
 pub mod date;
 pub mod decode;
 pub mod encode;
+pub mod guard;
 pub mod media;
 pub mod python_json;
 pub mod rendered;
