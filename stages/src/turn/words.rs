@@ -91,7 +91,7 @@ pub fn is_interruption(text: &str) -> bool {
 fn is_command(word: &str) -> bool {
     let sounds = sound(word);
     let is_it = |command: &&str| *command == word || (sounds.len() > 2 && sound(command) == sounds);
-    COMMANDS.iter().any(|command| is_it(command))
+    COMMANDS.iter().any(is_it)
 }
 
 /// Whether a word is a hum, or sounds as one of [`SOUNDS`].
